@@ -1,0 +1,2 @@
+def shell(request):  # replaced with the screens
+    return {}

@@ -1,0 +1,277 @@
+"""Companies, the people who act for them, and the history of every change.
+
+Knows nothing of notifications (DESIGN 6).
+"""
+
+import uuid
+import zoneinfo
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from backoffice.crypto import EncryptedTextField
+from backoffice.fields import EmailListField, OneEmailField
+
+reference_validator = RegexValidator(
+    r"^[a-z0-9][a-z0-9-]{0,39}\Z",
+    _("Une référence compte 1 à 40 lettres minuscules, chiffres ou tirets, et ne commence pas par un tiret."),
+)
+
+
+class Language(models.TextChoices):
+    FRENCH = "fr", _("Français")
+    ENGLISH = "en", _("Anglais")
+
+
+class Status(models.TextChoices):
+    """State of a company or a shop; only ACTIVE ones send mail other than account mail (DESIGN 4.12)."""
+
+    ACTIVE = "active", _("Active")
+    SUSPENDED = "suspended", _("Suspendue")
+    CLOSED = "closed", _("Fermée")
+
+
+class Role(models.TextChoices):
+    ADMINISTRATOR = "administrator", _("Administrateur")
+    MANAGER = "manager", _("Gestionnaire")
+    VIEWER = "viewer", _("Lecture seule")
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(_("« %(name)s » n'est pas un fuseau horaire connu."), params={"name": name})
+
+
+class Company(models.Model):
+    reference = models.CharField(_("référence"), max_length=40, unique=True, validators=[reference_validator])
+    name = models.CharField(_("raison sociale"), max_length=200)
+    registration_number = models.CharField(_("numéro d'immatriculation"), max_length=40, blank=True)
+    address = models.TextField(_("adresse du siège"), max_length=500, blank=True)
+    country = models.CharField(
+        _("pays"),
+        max_length=2,
+        default="FR",
+        validators=[RegexValidator(r"^[A-Z]{2}\Z", _("Un pays s'écrit en deux lettres majuscules (FR, BE…)."))],
+    )
+    language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
+    time_zone = models.CharField(
+        _("fuseau horaire"), max_length=64, default="Europe/Paris", validators=[validate_time_zone]
+    )
+    status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.ACTIVE)
+    incident_emails = EmailListField(_("e-mail(s) de contact en cas d'incident"), blank=True, default=list)
+    newsletter_opt_out = models.BooleanField(_("désabonnée de la lettre d'information"), default=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("créée le"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("société")
+        verbose_name_plural = _("sociétés")
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def manager_contact(self) -> "Contact | None":
+        return self._contact(Contact.Kind.MANAGER)
+
+    @property
+    def technical_contact(self) -> "Contact | None":
+        return self._contact(Contact.Kind.TECHNICAL)
+
+    def _contact(self, kind: str) -> "Contact | None":
+        # Walks .all() so that a prefetch of the two contacts serves both properties.
+        return next((contact for contact in self.contacts.all() if contact.kind == kind), None)
+
+
+class Contact(models.Model):
+    """One of the two named contacts of a company: Contact gestionnaire, Contact technique."""
+
+    class Kind(models.TextChoices):
+        MANAGER = "manager", _("Contact gestionnaire")
+        TECHNICAL = "technical", _("Contact technique")
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="contacts", verbose_name=_("société"))
+    kind = models.CharField(_("contact"), max_length=10, choices=Kind)
+    title = models.CharField(_("civilité"), max_length=20, blank=True)
+    first_name = models.CharField(_("prénom"), max_length=100, blank=True)
+    last_name = models.CharField(_("nom"), max_length=100, blank=True)
+    email = OneEmailField(_("e-mail"))
+    phone = models.CharField(_("téléphone"), max_length=30, blank=True)
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        ordering = ["kind"]
+        constraints = [models.UniqueConstraint(fields=["company", "kind"], name="contact_once_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} : {self.email}"
+
+    @property
+    def full_name(self) -> str:
+        return " ".join(filter(None, [self.title, self.first_name, self.last_name]))
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, login: str, email: str = "", password: str | None = None, **fields: Any) -> "User":
+        user = self.model(login=login.strip(), email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, login: str, email: str = "", password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(login, email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who logs in: a merchant's user (with `company`) or staff (`is_staff`).
+
+    `company` is the company whose administrators manage the account; a `Membership` says what the
+    user may do there, and possibly in further companies.
+    """
+
+    login = models.CharField(
+        _("identifiant"),
+        max_length=64,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9._+@-]{1,63}\Z",
+                _("Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ + @ -"),
+            )
+        ],
+    )
+    company = models.ForeignKey(
+        Company, on_delete=models.PROTECT, null=True, blank=True, related_name="users", verbose_name=_("société")
+    )
+    email = OneEmailField(_("e-mail"))
+    title = models.CharField(_("civilité"), max_length=20, blank=True)
+    first_name = models.CharField(_("prénom"), max_length=100, blank=True)
+    last_name = models.CharField(_("nom"), max_length=100, blank=True)
+    phone = models.CharField(_("téléphone"), max_length=30, blank=True)
+    language = models.CharField(_("langue"), max_length=2, choices=Language, blank=True)
+    time_zone = models.CharField(_("fuseau horaire"), max_length=64, blank=True, validators=[validate_time_zone])
+    is_active = models.BooleanField(_("actif"), default=True)
+    is_staff = models.BooleanField(_("équipe de la plateforme"), default=False)
+    date_joined = models.DateTimeField(_("créé le"), default=timezone.now)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "login"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["email"]
+
+    class Meta:
+        verbose_name = _("compte utilisateur")
+        verbose_name_plural = _("comptes utilisateurs")
+        ordering = ["login"]
+        constraints = [models.UniqueConstraint(Lower("login"), name="user_login_unique_without_case")]
+
+    def __str__(self) -> str:
+        return self.login
+
+    def get_full_name(self) -> str:
+        return " ".join(filter(None, [self.first_name, self.last_name])) or self.login
+
+    def get_short_name(self) -> str:
+        return self.first_name or self.login
+
+
+class Membership(models.Model):
+    """What a user may do in a company: a role, and the shops it covers."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("compte"))
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("société")
+    )
+    role = models.CharField(_("rôle"), max_length=20, choices=Role, default=Role.VIEWER)
+    all_shops = models.BooleanField(_("toutes les boutiques"), default=True)
+    shops = models.ManyToManyField("shops.Shop", blank=True, related_name="+", verbose_name=_("boutiques"))
+
+    class Meta:
+        verbose_name = _("accès à une société")
+        verbose_name_plural = _("accès aux sociétés")
+        constraints = [models.UniqueConstraint(fields=["user", "company"], name="membership_once_per_company")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.company} · {self.get_role_display()}"
+
+
+class SftpAccount(models.Model):
+    """Account of the file-transfer service; its secret is revealed once, by a mailed link."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.PROTECT, related_name="sftp_accounts", verbose_name=_("société")
+    )
+    login = models.CharField(
+        _("identifiant"),
+        max_length=64,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}\Z",
+                _("Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ -"),
+            )
+        ],
+    )
+    email = OneEmailField(_("e-mail"))
+    language = models.CharField(_("langue"), max_length=2, choices=Language, blank=True)
+    is_active = models.BooleanField(_("actif"), default=True)
+    password_hash = models.CharField(max_length=200, blank=True, editable=False)
+    unrevealed_password = EncryptedTextField(blank=True, default="", editable=False)
+    created_at = models.DateTimeField(_("créé le"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("compte SFTP")
+        verbose_name_plural = _("comptes SFTP")
+        ordering = ["login"]
+        constraints = [models.UniqueConstraint(Lower("login"), name="sftp_login_unique_without_case")]
+
+    def __str__(self) -> str:
+        return self.login
+
+
+class AuditEntry(models.Model):
+    """One change of a setting: who, when, from where, what, before and after.
+
+    Written by services only, never changed. `changes` maps a field name to `[before, after]`;
+    secrets stand in it masked.
+    """
+
+    company = models.ForeignKey(
+        Company, on_delete=models.SET_NULL, null=True, blank=True, related_name="audit_entries", verbose_name=_("société")
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("auteur")
+    )
+    actor_label = models.CharField(_("auteur"), max_length=200)
+    at = models.DateTimeField(_("le"), default=timezone.now)
+    ip_address = models.GenericIPAddressField(_("depuis"), null=True, blank=True)
+    action = models.CharField(_("action"), max_length=60)
+    object_type = models.CharField(_("objet"), max_length=40)
+    object_id = models.CharField(max_length=64)
+    object_label = models.CharField(_("désignation"), max_length=200)
+    changes = models.JSONField(_("modifications"), default=dict)
+
+    class Meta:
+        verbose_name = _("modification")
+        verbose_name_plural = _("historique")
+        ordering = ["-at", "-pk"]
+        indexes = [
+            # Serves the history page and "modified by" lines: newest first within a company.
+            models.Index(fields=["company", "-at"], name="audit_company_newest"),
+            models.Index(fields=["object_type", "object_id", "-at"], name="audit_object_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_label}"

@@ -1,0 +1,319 @@
+"""Rules, events and the outbox: what decides and what proves each sending."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from companies.models import Company
+from shops.models import Shop
+
+from . import catalogue, wording
+from .facts import ConditionFacts
+
+
+class NotificationRule(models.Model):
+    """A rule of a shop: on these triggers and conditions, call a URL or write to these recipients.
+
+    `recipients` holds `@shop_manager` or addresses. A removed rule is archived, because deliveries
+    refer to it. `version` grows with each change; deliveries keep the version they were sent under.
+    """
+
+    class Type(models.TextChoices):
+        IPN_CALL = "ipn_call", _("Appel URL de notification")
+        MERCHANT_EMAIL = "merchant_email", _("E-mail envoyé au marchand")
+        BUYER_EMAIL = "buyer_email", _("E-mail envoyé à l'acheteur")
+
+    class Profile(models.TextChoices):
+        STANDARD = "standard", _("Standard")
+        EXTENDED = "extended", _("Étendu")
+
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="rules", verbose_name=_("boutique"))
+    reference = models.CharField(
+        _("référence"),
+        max_length=40,
+        validators=[
+            RegexValidator(
+                r"^[a-z0-9-]{1,40}\Z",
+                _("La référence d'une règle compte 1 à 40 lettres minuscules, chiffres ou tirets."),
+            )
+        ],
+    )
+    type = models.CharField(_("type de notification"), max_length=20, choices=Type)
+    label = models.CharField(_("libellé de la règle"), max_length=200)
+    enabled = models.BooleanField(_("activée"), default=True)
+    triggers = models.JSONField(_("événements déclencheurs"), default=list)
+    conditions = models.JSONField(_("conditions"), default=list, blank=True)
+    recipients = models.JSONField(_("destinataires"), default=list, blank=True)
+    emptied_by = models.CharField(max_length=200, blank=True, editable=False)
+    emptied_at = models.DateTimeField(null=True, blank=True, editable=False)
+    url_test = models.CharField(_("URL à appeler en mode TEST"), max_length=500, blank=True)
+    url_production = models.CharField(_("URL à appeler en mode PRODUCTION"), max_length=500, blank=True)
+    rest_url_test = models.CharField(_("URL cible de l'IPN à appeler en mode TEST"), max_length=500, blank=True)
+    rest_url_production = models.CharField(
+        _("URL cible de l'IPN à appeler en mode PRODUCTION"), max_length=500, blank=True
+    )
+    auto_retry = models.BooleanField(_("rejeu automatique en cas d'échec"), default=False)
+    profile = models.CharField(_("profil de rejeu"), max_length=10, choices=Profile, default=Profile.STANDARD)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    URL_FIELDS = ("url_test", "url_production", "rest_url_test", "rest_url_production")
+
+    class Meta:
+        verbose_name = _("règle de notification")
+        verbose_name_plural = _("règles de notification")
+        ordering = ["shop", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shop", "reference"], condition=Q(archived_at__isnull=True), name="rule_reference_once_per_shop"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def is_default(self) -> bool:
+        return any(rule.reference == self.reference for rule in catalogue.DEFAULT_RULES)
+
+    @property
+    def display_label(self) -> str:
+        """The label in the reader's language for a default rule (stored in French), else as typed."""
+        return gettext(self.label) if self.is_default else self.label
+
+    @property
+    def condition_facts(self) -> tuple[ConditionFacts, ...]:
+        return tuple(
+            ConditionFacts(
+                item["variable"],
+                item["operator"],
+                tuple(item["value"]) if isinstance(item["value"], list) else item["value"],
+            )
+            for item in self.conditions
+        )
+
+    @property
+    def has_url(self) -> bool:
+        return any(getattr(self, name) for name in self.URL_FIELDS)
+
+    @property
+    def trigger_labels(self) -> list[str]:
+        return [wording.trigger_label(code) for code in self.triggers]
+
+
+class Event(models.Model):
+    """Something that happened, accepted once: from the platform, or from the back office itself."""
+
+    company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="events", verbose_name=_("société"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="events", verbose_name=_("boutique")
+    )
+    event_id = models.CharField(_("identifiant"), max_length=200)
+    type = models.CharField(_("type"), max_length=60)
+    mode = models.CharField(_("mode"), max_length=10, choices=[(mode, mode) for mode in catalogue.MODES])
+    occurred_at = models.DateTimeField(_("survenu le"))
+    accepted_at = models.DateTimeField(_("reçu le"), auto_now_add=True)
+    external = models.BooleanField(_("reçu de la plateforme"), default=False)
+    body_hash = models.CharField(max_length=64, blank=True, editable=False)
+    data = models.JSONField(_("données"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("événement")
+        verbose_name_plural = _("événements")
+        ordering = ["-accepted_at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["company", "event_id"], name="event_once_per_company")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
+
+
+class Message(models.Model):
+    """The content of a mail, frozen when its event was accepted, shared by its recipients.
+
+    `text` and `html` hold the markers of `emails.py` where the reason line and single-use links
+    go; they are filled in at sending, and masked on every screen.
+    """
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="messages")
+    language = models.CharField(max_length=2)
+    subject = models.CharField(_("objet"), max_length=300)
+    text = models.TextField(_("texte"))
+    html = models.TextField(_("HTML"))
+    reply_to = models.CharField(_("répondre à"), max_length=254, blank=True)
+    headers = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("contenu")
+        verbose_name_plural = _("contenus")
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class Delivery(models.Model):
+    """One message (or call) to one recipient, from acceptance to its final state."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", pgettext_lazy("delivery", "En attente")
+        SENDING = "sending", pgettext_lazy("delivery", "En cours")
+        SENT = "sent", pgettext_lazy("delivery", "Envoyé")
+        RETRY = "retry", pgettext_lazy("delivery", "Nouvel essai")
+        DEAD = "dead", pgettext_lazy("delivery", "Abandonné")
+        CANCELLED = "cancelled", pgettext_lazy("delivery", "Annulé")
+        NOT_SENT = "not_sent", pgettext_lazy("delivery", "Non envoyé")
+
+    # Named groups: write these in queries, never a list of statuses.
+    DUE = (Status.QUEUED, Status.RETRY)
+    OPEN = (Status.QUEUED, Status.RETRY, Status.SENDING)
+    FAILED = (Status.DEAD, Status.NOT_SENT)
+    FINAL = (Status.SENT, Status.DEAD, Status.CANCELLED, Status.NOT_SENT)
+
+    class As(models.TextChoices):
+        TO = "to", pgettext_lazy("recipient", "À")
+        CC = "cc", pgettext_lazy("recipient", "Cc")
+
+    class ChannelChoice(models.TextChoices):
+        EMAIL = "email", _("E-mail")
+        IPN = "ipn", _("Appel URL")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("événement"))
+    company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("société"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("boutique")
+    )
+    notification = models.CharField(_("notification"), max_length=40, choices=catalogue.CHOICES)
+    rule = models.ForeignKey(
+        NotificationRule, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("règle")
+    )
+    account = models.CharField(_("compte"), max_length=64, blank=True)
+    address = models.CharField(_("adresse"), max_length=500)
+    normalised_address = models.CharField(max_length=500, editable=False)
+    as_field = models.CharField(_("à / cc"), max_length=2, choices=As, default=As.TO, db_column="as")
+    channel = models.CharField(_("canal"), max_length=10, choices=ChannelChoice, default=ChannelChoice.EMAIL)
+    mode = models.CharField(_("mode"), max_length=10, choices=[(mode, mode) for mode in catalogue.MODES])
+    status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.QUEUED)
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("contenu")
+    )
+    # The full To and Cc lists as the headers show them.
+    to_addresses = models.JSONField(default=list, blank=True)
+    cc_addresses = models.JSONField(default=list, blank=True)
+    # The resolution it was sent under: source, reason code, parameters, rule version.
+    resolution = models.JSONField(_("résolution"), default=dict, blank=True)
+    dedupe_key = models.CharField(max_length=64, unique=True, editable=False)
+    resend_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="resends", verbose_name=_("renvoi de")
+    )
+    is_test = models.BooleanField(_("essai"), default=False)
+    attempt_count = models.PositiveSmallIntegerField(_("tentatives"), default=0)
+    error = models.CharField(_("erreur"), max_length=500, blank=True)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(_("créé le"), default=timezone.now)
+    sent_at = models.DateTimeField(_("envoyé le"), null=True, blank=True)
+    retry_at = models.DateTimeField(_("prochain essai"), null=True, blank=True)
+    lease_owner = models.CharField(max_length=120, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("envoi")
+        verbose_name_plural = _("envois")
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            # Serves the claim of the worker: few rows are due at any time.
+            models.Index(fields=["retry_at", "created_at"], condition=Q(status__in=["queued", "retry"]), name="delivery_due"),
+            # Serves the sweep of expired leases.
+            models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
+            # Serves the journal and the API, newest first within a company.
+            models.Index(fields=["company", "-created_at", "id"], name="delivery_company_newest"),
+            models.Index(fields=["company", "normalised_address", "-created_at"], name="delivery_address_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notification} → {self.address}"
+
+    @property
+    def as_(self) -> str:
+        return self.as_field
+
+    @property
+    def reason(self) -> str:
+        """Why it was addressed to this recipient, in the active language."""
+        code = self.resolution.get("reason", "")
+        return wording.reason(code, self.resolution.get("params", {})) if code in wording.REASONS else ""
+
+    @property
+    def is_resendable(self) -> bool:
+        return self.status in (*self.FAILED, self.Status.SENT, self.Status.CANCELLED) and self.message_id is not None
+
+
+class Attempt(models.Model):
+    """One try to hand a delivery over, with what the other side answered."""
+
+    class Outcome(models.TextChoices):
+        SENT = "sent", pgettext_lazy("attempt", "Accepté")
+        TRANSIENT = "transient", pgettext_lazy("attempt", "Échec passager")
+        PERMANENT = "permanent", pgettext_lazy("attempt", "Échec définitif")
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", verbose_name=_("envoi"))
+    number = models.PositiveSmallIntegerField(_("n°"))
+    started_at = models.DateTimeField(_("commencée le"))
+    duration_ms = models.PositiveIntegerField(_("durée (ms)"), default=0)
+    outcome = models.CharField(_("résultat"), max_length=10, choices=Outcome)
+    code = models.PositiveSmallIntegerField(_("code"), null=True, blank=True)
+    reply = models.CharField(_("réponse"), max_length=600, blank=True)
+    queue_id = models.CharField(_("identifiant de file"), max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = _("tentative")
+        verbose_name_plural = _("tentatives")
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} · {self.get_outcome_display()}"
+
+
+class ApiToken(models.Model):
+    """A bearer token of the API, stored hashed; scoped to the platform or to one company."""
+
+    name = models.CharField(_("nom"), max_length=100)
+    company = models.ForeignKey(
+        Company,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="api_tokens",
+        verbose_name=_("société"),
+        help_text=_("Vide : toute la plateforme."),
+    )
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    prefix = models.CharField(_("début du jeton"), max_length=12, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(_("créé le"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expire le"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("dernière utilisation"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("révoqué le"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("jeton d'API")
+        verbose_name_plural = _("jetons d'API")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_valid(self, now: Any) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

@@ -1,0 +1,192 @@
+"""Sentences for people: reasons, roles, conditions, in the active language.
+
+The resolver speaks in codes; screens, mails, the API and the exports speak through here, so that
+a reason reads the same everywhere.
+"""
+
+from typing import Any
+
+from django.utils.encoding import force_str
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .catalogue import (
+    BY_CODE,
+    MODES,
+    OPERATORS,
+    RULE_TYPE_LABELS,
+    SOURCE_LABELS,
+    SOURCES_OF_EVENT,
+    TRIGGER_LABELS,
+    VARIABLES,
+    Scope,
+    Source,
+)
+from .facts import CompanyFacts, ConditionFacts
+from .resolver import Decision
+
+REASONS = {
+    "shop_manager": gettext_lazy("C'est l'e-mail gestionnaire de la boutique %(shop)s."),
+    "shop_manager_inherited": gettext_lazy(
+        "C'est l'e-mail gestionnaire de la boutique %(shop)s, hérité du Contact gestionnaire de la société."
+    ),
+    "company_manager": gettext_lazy("C'est l'e-mail du Contact gestionnaire de la société."),
+    "company_manager_copy": gettext_lazy(
+        "C'est l'e-mail du Contact gestionnaire de la société, mis en copie parce qu'il diffère de l'e-mail "
+        "gestionnaire de la boutique."
+    ),
+    "incident_contact": gettext_lazy("C'est un e-mail de contact en cas d'incident de la société."),
+    "no_incident_contact": gettext_lazy(
+        "Aucun e-mail de contact en cas d'incident n'est renseigné : personne n'est prévenu d'un incident."
+    ),
+    "rule_shop_manager": gettext_lazy(
+        "La règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s."
+    ),
+    "rule_shop_manager_inherited": gettext_lazy(
+        "La règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s, hérité du Contact "
+        "gestionnaire de la société."
+    ),
+    "rule_recipient": gettext_lazy("L'adresse est un destinataire de la règle « %(rule)s » de la boutique %(shop)s."),
+    "rule_disabled": gettext_lazy("La règle « %(rule)s » est désactivée : elle n'envoie rien."),
+    "nobody_on_purpose": gettext_lazy(
+        "La règle « %(rule)s » de la boutique %(shop)s n'a pas de destinataire : personne n'est prévenu, par choix."
+    ),
+    "own_account": gettext_lazy("C'est l'e-mail du compte %(login)s."),
+    "account_disabled": gettext_lazy("Le compte %(login)s est désactivé : il ne reçoit plus d'e-mail."),
+    "same_address": gettext_lazy("Même adresse que %(address)s, déjà destinataire de ce message : un seul envoi."),
+    "copy_not_ticked": gettext_lazy("La case « E-mail gestionnaire » n'a pas été cochée pour cet ordre de paiement."),
+    "newsletter_opt_out": gettext_lazy("La société s'est désabonnée de la lettre d'information."),
+    "company_suspended": gettext_lazy("La société est suspendue : seuls les e-mails de compte et de sécurité partent."),
+    "company_closed": gettext_lazy("La société est fermée : seuls les e-mails de compte et de sécurité partent."),
+    "shop_suspended": gettext_lazy(
+        "La boutique %(shop)s est suspendue : seuls les e-mails de compte et de sécurité partent."
+    ),
+    "shop_closed": gettext_lazy(
+        "La boutique %(shop)s est fermée : seuls les e-mails de compte et de sécurité partent."
+    ),
+    "buyer_email_addressee": gettext_lazy("C'est l'adresse e-mail de l'acheteur, donnée avec le paiement."),
+    "no_buyer_address": gettext_lazy("L'événement ne donne pas d'adresse e-mail d'acheteur."),
+    "invalid_buyer_address": gettext_lazy("L'adresse e-mail de l'acheteur n'est pas valide."),
+    "no_url": gettext_lazy("URL non définie"),
+    "payment_order_addressee": gettext_lazy("C'est l'adresse de l'acheteur, saisie dans l'ordre de paiement."),
+    "payment_order_extra_copy_addressee": gettext_lazy(
+        "L'adresse a été saisie en copie cachée dans l'ordre de paiement."
+    ),
+    "account_security_addressee": gettext_lazy("C'est l'e-mail du compte %(login)s."),
+    "former_address": gettext_lazy("C'était l'e-mail du compte %(login)s jusqu'à ce changement."),
+    "address_check_addressee": gettext_lazy("L'adresse a été saisie pour être vérifiée."),
+}
+
+# What a line adds to its reason, so that nobody has to look elsewhere.
+REMARKS = {
+    "newsletter": gettext_lazy("Un lien de désabonnement figure dans chaque envoi."),
+    "payment_order_problem": gettext_lazy(
+        "Un acheteur qui répond directement à l'e-mail de l'ordre écrit aussi à cette adresse, sans passer par la "
+        "plateforme."
+    ),
+}
+
+
+def reason(code: str, params: dict[str, Any]) -> str:
+    """The sentence of a reason code."""
+    template = force_str(REASONS[code])
+    return template % {key: params.get(key, "") for key in ("shop", "rule", "login", "address", "by", "on")}
+
+
+def decision_reason(decision: Decision) -> str:
+    """The sentence of a decision, with who emptied a rule and with the remark of its notification."""
+    sentence = reason(decision.reason, decision.params)
+    if decision.reason == "nobody_on_purpose" and decision.params.get("by"):
+        sentence += " " + _("Décidé par %(by)s le %(on)s.") % decision.params
+    remark = REMARKS.get(decision.notification)
+    if remark and decision.delivers:
+        sentence += " " + force_str(remark)
+    return sentence
+
+
+def condition_sentence(decision: Decision) -> str | None:
+    """When the line depends on something: the rule's conditions or a choice made each time."""
+    if BY_CODE[decision.notification].conditional:
+        return _("Seulement si la case « E-mail gestionnaire » est cochée à la création de l'ordre de paiement.")
+    if not decision.conditions:
+        return None
+    return _("Seulement si %(conditions)s.") % {"conditions": conditions_text(decision.conditions)}
+
+
+def conditions_text(conditions: tuple[ConditionFacts, ...]) -> str:
+    """The conditions of a rule, joined by "and"."""
+    return _(" et ").join(map(condition_text, conditions))
+
+
+def condition_text(condition: ConditionFacts) -> str:
+    """One condition: variable, operator, value, in words."""
+    label = VARIABLES[condition.variable].label
+    value = condition.value
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    shown = ", ".join(value_label(condition.variable, item) for item in values)
+    return f"{label} {OPERATORS[condition.operator]} {shown}"
+
+
+def value_label(variable: str, value: Any) -> str:
+    """A condition value in words."""
+    if isinstance(value, bool):
+        return _("oui") if value else _("non")
+    if variable == "source" and value in SOURCES_OF_EVENT:
+        return force_str(SOURCES_OF_EVENT[value])
+    if variable == "mode" and value in MODES:
+        return str(value)
+    return str(value)
+
+
+def role_label(company: CompanyFacts, role: str) -> str:
+    """A role name such as `shop_manager:10000001` in words."""
+    kind, _sep, about = role.partition(":")
+    names = {shop.site_id: shop.name for shop in company.shops}
+    if kind == "company_manager":
+        return _("Contact gestionnaire")
+    if kind == "technical_contact":
+        return _("Contact technique")
+    if kind == "incident_contact":
+        return _("Contact en cas d'incident")
+    if kind == "shop_manager":
+        return _("Gestionnaire de la boutique %(shop)s") % {"shop": names.get(about, about)}
+    if kind == "rule":
+        site_id, _slash, reference = about.partition("/")
+        label = next(
+            (rule.label for shop in company.shops if shop.site_id == site_id for rule in shop.rules if rule.reference == reference),
+            reference,
+        )
+        return _("Destinataire de la règle « %(rule)s » (%(shop)s)") % {"rule": label, "shop": names.get(site_id, site_id)}
+    if kind == "user":
+        return _("Compte utilisateur %(login)s") % {"login": about}
+    return _("Compte SFTP %(login)s") % {"login": about}
+
+
+def configured_at(decision: Decision) -> str:
+    """The page where the line can be changed."""
+    if BY_CODE[decision.notification].scope is Scope.RULE:
+        return f"/settings/notification-rules/?shop={decision.shop}&rule={decision.rule}"
+    match decision.source:
+        case Source.SHOP_MANAGER:
+            return f"/settings/shops/{decision.shop}/configuration/"
+        case Source.USER:
+            return "/settings/company/users/"
+        case Source.SFTP_ACCOUNT:
+            return "/settings/company/sftp-accounts/"
+    return "/settings/company/"
+
+
+def notification_label(code: str) -> str:
+    return force_str(BY_CODE[code].label)
+
+
+def trigger_label(code: str) -> str:
+    return force_str(TRIGGER_LABELS.get(code, code))
+
+
+def rule_type_label(code: str) -> str:
+    return force_str(RULE_TYPE_LABELS[code])
+
+
+def source_label(code: str) -> str:
+    return force_str(SOURCE_LABELS.get(code, code))
