@@ -28,7 +28,7 @@ class Shop(models.Model):
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="shops", verbose_name=_("société"))
     site_id = models.CharField(_("identifiant boutique"), max_length=8, unique=True, validators=[site_id_validator])
     name = models.CharField(_("nom de la boutique"), max_length=200)
-    url = models.URLField(_("URL de la boutique"), max_length=500, blank=True, assume_scheme="https")
+    url = models.URLField(_("URL de la boutique"), max_length=500, blank=True)
     language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
     manager_email = OneEmailField(_("e-mail gestionnaire"), blank=True, default="")
     status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.ACTIVE)
