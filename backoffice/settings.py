@@ -194,7 +194,7 @@ CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 
 # --- Log-in -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "companies.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["companies.auth.LoginBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
@@ -202,7 +202,7 @@ ACCOUNT_ADAPTER = "companies.adapters.AccountAdapter"
 MFA_ADAPTER = "companies.adapters.MFAAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "login"
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_LOGIN_METHODS = {"username"}  # and by e-mail where it is unique, see companies.auth
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_UNIQUE_EMAIL = False
 ACCOUNT_EMAIL_VERIFICATION = "none"
