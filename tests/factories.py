@@ -1,0 +1,208 @@
+"""Objects for tests, made directly in the database: no event, no history, no mail.
+
+Where those matter, call the services instead.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from companies.models import Company, Contact, Membership, Role, SftpAccount, User
+from notifications import addresses
+from notifications.models import ApiToken, Delivery, Event, Message, NotificationRule
+from shops.models import Contract, Shop, ShopKey
+
+PASSWORD = "une-phrase-de-passe-2026"
+
+
+class ContactFactory(DjangoModelFactory[Contact]):
+    class Meta:
+        model = Contact
+
+    kind = Contact.Kind.MANAGER
+    title = "Mme"
+    first_name = "Claire"
+    last_name = "Morel"
+    email = factory.LazyAttribute(lambda contact: f"{contact.kind}@{contact.company.reference}.example")
+
+
+class CompanyFactory(DjangoModelFactory[Company]):
+    """A company with its Contact gestionnaire: `manager__email="…"`, or `manager=None` for none.
+
+    `with_technical=True` adds the Contact technique (`technical__email="…"`).
+    """
+
+    class Meta:
+        model = Company
+        skip_postgeneration_save = True
+
+    class Params:
+        with_technical = factory.Trait(
+            technical=factory.RelatedFactory(
+                ContactFactory, factory_related_name="company", kind=Contact.Kind.TECHNICAL
+            )
+        )
+
+    reference = factory.Sequence(lambda n: f"societe-{n}")
+    name = factory.Sequence(lambda n: f"Société {n}")
+    manager = factory.RelatedFactory(ContactFactory, factory_related_name="company", kind=Contact.Kind.MANAGER)
+
+
+class ShopFactory(DjangoModelFactory[Shop]):
+    class Meta:
+        model = Shop
+
+    company = factory.SubFactory(CompanyFactory)
+    site_id = factory.Sequence(lambda n: f"{10_000_001 + n:08d}")
+    name = factory.Sequence(lambda n: f"Boutique {n}")
+
+
+class ContractFactory(DjangoModelFactory[Contract]):
+    class Meta:
+        model = Contract
+
+    shop = factory.SubFactory(ShopFactory)
+    number = factory.Sequence(lambda n: f"{5_785_350 + n}")
+    network = "CB"
+
+
+class ShopKeyFactory(DjangoModelFactory[ShopKey]):
+    class Meta:
+        model = ShopKey
+
+    shop = factory.SubFactory(ShopFactory)
+    kind = ShopKey.Kind.TEST
+    value = factory.Sequence(lambda n: f"cle-de-test-{n}")
+
+
+class UserFactory(DjangoModelFactory[User]):
+    """A user who logs in with PASSWORD.
+
+    With `company=…` (default: a new one) and `role=…`, `shops=[…]` it gets the membership;
+    `company=None` makes a user without any.
+    """
+
+    class Meta:
+        model = User
+
+    company = factory.SubFactory(CompanyFactory)
+    login = factory.Sequence(lambda n: f"utilisateur{n}")
+    email = factory.LazyAttribute(lambda user: f"{user.login}@compte.example")
+    first_name = "Alice"
+    last_name = "Durand"
+
+    @classmethod
+    def _create(cls, model_class: type[User], *args: Any, **kwargs: Any) -> User:
+        role = kwargs.pop("role", Role.ADMINISTRATOR)
+        shops = kwargs.pop("shops", None)
+        user = model_class.objects.create_user(password=kwargs.pop("password", PASSWORD), **kwargs)
+        if user.company:
+            membership = Membership.objects.create(user=user, company=user.company, role=role, all_shops=shops is None)
+            membership.shops.set(shops or [])
+        return user
+
+
+class StaffFactory(UserFactory):
+    """A member of the platform's team."""
+
+    company = None
+    login = factory.Sequence(lambda n: f"equipe{n}")
+    is_staff = True
+    is_superuser = True
+
+
+class MembershipFactory(DjangoModelFactory[Membership]):
+    """A further company of an existing user."""
+
+    class Meta:
+        model = Membership
+
+    user = factory.SubFactory(UserFactory)
+    company = factory.SubFactory(CompanyFactory)
+    role = Role.ADMINISTRATOR
+
+
+class SftpAccountFactory(DjangoModelFactory[SftpAccount]):
+    class Meta:
+        model = SftpAccount
+
+    company = factory.SubFactory(CompanyFactory)
+    login = factory.Sequence(lambda n: f"sftp-{n}")
+    email = factory.LazyAttribute(lambda account: f"{account.login}@compte.example")
+
+
+class NotificationRuleFactory(DjangoModelFactory[NotificationRule]):
+    """An enabled rule that writes to the shop manager when a payment is accepted."""
+
+    class Meta:
+        model = NotificationRule
+
+    class Params:
+        ipn = factory.Trait(
+            type=NotificationRule.Type.IPN_CALL,
+            label="URL de notification à la fin du paiement",
+            url_test="https://boutique.example/ipn-test",
+            url_production="https://boutique.example/ipn",
+        )
+        buyer = factory.Trait(type=NotificationRule.Type.BUYER_EMAIL, recipients=[])
+
+    shop = factory.SubFactory(ShopFactory)
+    reference = factory.Sequence(lambda n: f"regle-{n}")
+    type = NotificationRule.Type.MERCHANT_EMAIL
+    label = factory.Sequence(lambda n: f"Règle {n}")
+    triggers = factory.LazyFunction(lambda: ["payment.accepted"])
+    recipients = factory.LazyFunction(lambda: ["@shop_manager"])
+
+
+class EventFactory(DjangoModelFactory[Event]):
+    class Meta:
+        model = Event
+
+    shop = factory.SubFactory(ShopFactory)
+    company = factory.LazyAttribute(lambda event: event.shop.company)
+    event_id = factory.Sequence(lambda n: f"evt-{n:04d}")
+    type = "payment.accepted"
+    mode = "PRODUCTION"
+    occurred_at = factory.LazyFunction(lambda: timezone.now() - timedelta(minutes=1))
+    external = True
+
+
+class MessageFactory(DjangoModelFactory[Message]):
+    class Meta:
+        model = Message
+
+    event = factory.SubFactory(EventFactory)
+    language = "fr"
+    subject = "Paiement accepté"
+    text = "Un paiement a été accepté."
+    html = "<p>Un paiement a été accepté.</p>"
+
+
+class DeliveryFactory(DjangoModelFactory[Delivery]):
+    """A queued mail of an event, to one address."""
+
+    class Meta:
+        model = Delivery
+
+    event = factory.SubFactory(EventFactory)
+    company = factory.LazyAttribute(lambda delivery: delivery.event.company)
+    shop = factory.LazyAttribute(lambda delivery: delivery.event.shop)
+    message = factory.SubFactory(MessageFactory, event=factory.SelfAttribute("..event"))
+    notification = "merchant_email"
+    mode = factory.LazyAttribute(lambda delivery: delivery.event.mode)
+    address = factory.Sequence(lambda n: f"destinataire{n}@lumiere.example")
+    normalised_address = factory.LazyAttribute(lambda delivery: addresses.normalise(delivery.address))
+    to_addresses = factory.LazyAttribute(lambda delivery: [delivery.address])
+    dedupe_key = factory.Sequence(lambda n: f"factory-{n}")
+
+
+class ApiTokenFactory(DjangoModelFactory[ApiToken]):
+    class Meta:
+        model = ApiToken
+
+    name = factory.Sequence(lambda n: f"jeton {n}")
+    token_hash = factory.Sequence(lambda n: f"{n:064x}")
+    prefix = "bom_test"
