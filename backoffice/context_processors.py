@@ -1,2 +1,36 @@
-def shell(request):  # replaced with the screens
-    return {}
+"""What every page of the shell needs."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from companies import access
+
+from . import menu
+from .middleware import SecondFactorMiddleware
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Company, menu and breadcrumbs for the shell.
+
+    The values are functions or lazy on purpose: pages outside the shell (mails, error pages,
+    partial answers) cost no query.
+    """
+    current = menu.current_entry(request.path)
+    return {
+        "platform_name": settings.PLATFORM_NAME,
+        "mfa_required": lambda: settings.MFA_REQUIRED and SecondFactorMiddleware.concerns(request.user),
+        "shell_membership": lambda: access.current_membership(request),
+        "shell_memberships": lambda: _memberships(request),
+        "shell_menu": menu.visible_menu,
+        "shell_entry": current[1] if current else None,
+        "shell_trail": menu.trail(request.path),
+        "shell_has_addresses": menu.exists("/notifications/addresses/"),
+    }
+
+
+def _memberships(request: HttpRequest) -> list[Any]:
+    if not request.user.is_authenticated:
+        return []
+    return list(access.memberships(request.user))  # type: ignore[arg-type]

@@ -5,27 +5,45 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from backoffice import crypto
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": _(
+            "Identifiant ou mot de passe incorrect. Si plusieurs comptes partagent votre adresse e-mail, "
+            "connectez-vous avec l'identifiant."
+        ),
+        "too_many_login_attempts": _("Trop d'essais infructueux. Attendez quelques minutes avant de réessayer."),
+        "incorrect_password": _("Ce mot de passe n'est pas le bon."),
+        "incorrect_code": _("Ce code n'est pas le bon. Prenez le code affiché à l'instant par votre application."),
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Accounts are created by administrators and staff only."""
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Every mail of the platform goes through the outbox; the library's own are replaced."""
-        from companies import services
+        """Every mail of the platform goes through the outbox; the library's own are not sent.
 
-        user = context.get("user")
-        if template_prefix.endswith("password_reset_key") and user is not None:
-            services.password_reset_request(user=user)
+        The password link is asked for by our own view (`account_views.password_reset`).
+        """
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """The library stores secrets as they are until these two are given."""
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("Ce code n'est pas le bon. Prenez le code affiché à l'instant par votre application."),
+    }
 
+    def get_totp_label(self, user: Any) -> str:
+        """The identifier: an address may be shared by several accounts."""
+        return str(user.login)
+
+    # The library stores secrets as they are until these two are given.
     def encrypt(self, text: str) -> str:
         return crypto.encrypt(text, "mfa_authenticator")
 

@@ -1,0 +1,112 @@
+"""The side menu and the breadcrumbs that follow from it.
+
+Entries are paths, not view names, and show once their path leads somewhere: an area that is not
+installed leaves no dead link.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.urls import Resolver404, resolve
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the menu; `group` is the middle level of « Société › Infos Société »."""
+
+    path: str
+    label: Promise
+    group: Promise | None = None
+    # Pages below another path that belong to this entry as well.
+    also: tuple[str, ...] = ()
+
+    def covers(self, path: str) -> int:
+        """How much of `path` lies under this entry, in characters; 0 for not at all."""
+        return max((len(root) for root in (self.path, *self.also) if path.startswith(root)), default=0)
+
+
+@dataclass(frozen=True)
+class Section:
+    label: Promise | None
+    entries: tuple[Entry, ...]
+
+
+_COMPANY, _SHOP = _("Société"), _("Boutique")
+
+MENU: tuple[Section, ...] = (
+    Section(None, (Entry("/", _("Accueil")),)),
+    Section(
+        _("Notifications"),
+        (
+            Entry("/notifications/addresses/", _("Adresses contactées")),
+            Entry("/notifications/by-notification/", _("Par notification")),
+            Entry("/notifications/journal/", _("Journal")),
+        ),
+    ),
+    Section(
+        _("Paramétrage"),
+        (
+            Entry("/settings/company/", _("Infos Société"), _COMPANY),
+            Entry("/settings/company/users/", _("Utilisateurs"), _COMPANY),
+            Entry("/settings/company/sftp-accounts/", _("Comptes SFTP"), _COMPANY),
+            Entry("/settings/company/authentication/", _("Authentification"), _COMPANY),
+            Entry("/settings/company/history/", _("Historique"), _COMPANY),
+            Entry("/settings/shops/", _("Configuration"), _SHOP),
+            Entry("/settings/notification-rules/", _("Règles de notifications")),
+        ),
+    ),
+    Section(
+        _("Gestion"),
+        (
+            Entry("/payment-orders/", _("Ordres de paiement")),
+            Entry("/billing/", _("Facturation")),
+            Entry("/reports/consistency/", _("Rapports de consistance")),
+        ),
+    ),
+)
+
+
+@lru_cache(maxsize=256)
+def exists(path: str) -> bool:
+    """Whether a view answers at `path`."""
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
+
+
+def visible_menu() -> list[dict[str, object]]:
+    """The sections with at least one installed entry, entries in runs of the same group."""
+    sections = []
+    for section in MENU:
+        entries = [entry for entry in section.entries if exists(entry.path)]
+        if not entries:
+            continue
+        groups: list[dict[str, object]] = []
+        for entry in entries:
+            if not groups or groups[-1]["label"] is not entry.group:
+                groups.append({"label": entry.group, "entries": []})
+            groups[-1]["entries"].append(entry)  # type: ignore[attr-defined]
+        sections.append({"label": section.label, "groups": groups})
+    return sections
+
+
+def current_entry(path: str) -> tuple[Section, Entry] | None:
+    """The entry a page belongs to: the one with the longest path that the page's path begins with."""
+    if path == "/":
+        return MENU[0], MENU[0].entries[0]
+    found = [(entry.covers(path), section, entry) for section in MENU[1:] for entry in section.entries]
+    best = max(found, key=lambda item: item[0])
+    return (best[1], best[2]) if best[0] else None
+
+
+def trail(path: str) -> list[Promise]:
+    """The menu path of a page, e.g. Paramétrage, Société, Infos Société; empty for home."""
+    current = current_entry(path)
+    if current is None or path == "/":
+        return []
+    section, entry = current
+    return [label for label in (section.label, entry.group, entry.label) if label is not None]

@@ -1,0 +1,251 @@
+"""Pieces that pages repeat: badges, times, addresses, pages of lists, summaries of errors.
+
+Every status is a word with a shape, never a colour alone.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms, template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.core.paginator import Page
+from django.template import Context
+from django.utils import formats, timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from backoffice import paging
+from companies import wording
+from companies.models import AuditEntry
+
+register = template.Library()
+
+# Drawn on a 16 × 16 grid, stroke only; `filled` ones are shapes.
+_STROKES = {
+    "check": "M3 8.5l3.2 3.2L13 4.9",
+    "cross": "M4 4l8 8M12 4l-8 8",
+    "alert": "M8 2.2L14.6 13.6H1.4zM8 6.4v3.4M8 11.6v.2",
+    "clock": "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8M8 4.8V8l2.2 1.6",
+    "retry": "M13 8a5 5 0 11-1.6-3.7M13 2.4v2.8h-2.8",
+    "minus": "M3.4 8h9.2",
+    "copy": "M5.6 5.6h7.6v7.6H5.6zM10.4 5.6V2.8H2.8v7.6h2.8",
+    "search": "M7 2.4a4.6 4.6 0 100 9.2 4.6 4.6 0 000-9.2M10.4 10.4l3.4 3.4",
+    "menu": "M2.4 4.2h11.2M2.4 8h11.2M2.4 11.8h11.2",
+    "down": "M4 6.2l4 4 4-4",
+    "up": "M4 9.8l4-4 4 4",
+    "right": "M6.2 4l4 4-4 4",
+    "left": "M9.8 4l-4 4 4 4",
+    "sort": "M5 6.2L8 3l3 3.2M5 9.8L8 13l3-3.2",
+    "info": "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8M8 7.2v4M8 4.8v.2",
+    "send": "M14 2L7 9M14 2L9.6 14 7 9 2 6.4z",
+    "print": "M4.4 6V2h7.2v4M4.4 11.4H2.2V6h11.6v5.4h-2.2M4.4 9.4h7.2V14H4.4z",
+    "download": "M8 2v8M4.8 7L8 10.2 11.2 7M2.4 13.6h11.2",
+}
+
+# kind of badge → its icon when none is asked for
+_KINDS = {"ok": "check", "warn": "alert", "fail": "cross", "wait": "clock", "off": "minus", "info": "info"}
+
+# delivery status → kind, icon
+_STATUSES = {
+    "queued": ("wait", "clock"),
+    "sending": ("wait", "send"),
+    "sent": ("ok", "check"),
+    "retry": ("warn", "retry"),
+    "dead": ("fail", "cross"),
+    "cancelled": ("off", "minus"),
+    "not_sent": ("fail", "alert"),
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A decorative drawing; the word beside it carries the meaning."""
+    return format_html(
+        '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">'
+        '<path d="{}"/></svg>',
+        _STROKES[name],
+    )
+
+
+@register.simple_tag
+def badge(kind: str, label: str, icon_name: str = "") -> SafeString:
+    """A word with a shape. `kind`: ok, warn, fail, wait, off or info."""
+    return format_html(
+        '<span class="status status-{}">{}<span>{}</span></span>', kind, icon(icon_name or _KINDS[kind]), label
+    )
+
+
+@register.simple_tag
+def status_badge(status: str, retry_at: datetime | None = None) -> SafeString:
+    """The state of a delivery in words: En attente, Envoyé, Nouvel essai à 10 h 15…"""
+    from notifications.models import Delivery
+
+    kind, icon_name = _STATUSES[status]
+    label = str(Delivery.Status(status).label)
+    if status == Delivery.Status.RETRY and retry_at is not None:
+        when = timezone.localtime(retry_at)
+        if when.date() == timezone.localdate():
+            label = _("Nouvel essai à %(time)s") % {"time": clock_time(when)}
+        else:
+            label = _("Nouvel essai le %(date)s à %(time)s") % {
+                "date": formats.date_format(when, "SHORT_DATE_FORMAT"),
+                "time": clock_time(when),
+            }
+    return badge(kind, label, icon_name)
+
+
+@register.simple_tag
+def test_badge(mode: Any) -> SafeString:
+    """TEST, for a mode "TEST" or True; nothing otherwise."""
+    if mode is True or mode == "TEST":
+        return mark_safe('<span class="badge-test">TEST</span>')  # noqa: S308 - constant
+    return mark_safe("")  # noqa: S308 - constant
+
+
+@register.filter
+def clock_time(value: datetime) -> str:
+    """10 h 15 in French, 10:15 in English."""
+    return formats.date_format(value, pgettext("time format", r"G\ \h\ i")).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@register.filter
+def exact_time(value: datetime | None) -> str:
+    """Date, time and zone in words of the active language and time zone; empty for None."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    day = formats.date_format(local, pgettext("date format", "j F Y"))
+    return f"{day}, {local:%H:%M:%S} ({local:%Z})"
+
+
+@register.simple_tag
+def ago(value: datetime | None, empty: str = "–") -> SafeString | str:
+    """A relative time with the exact one on hover and in print; beyond a week, the date itself."""
+    if value is None:
+        return empty
+    distance = abs(timezone.now() - value)
+    if distance < timedelta(days=7):
+        shown = str(naturaltime(value))
+    else:
+        local = timezone.localtime(value)
+        shown = f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {clock_time(local)}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(timespec="seconds"), exact_time(value), shown
+    )
+
+
+@register.simple_tag
+def audit_label(entry: AuditEntry) -> str:
+    """One entry of the history as a sentence."""
+    return wording.action_sentence(entry.action, entry.object_label)
+
+
+@register.simple_tag
+def address(email: str, url: str = "", copy: bool = True) -> SafeString:
+    """An e-mail address that may break after its @, with a copy button where scripts run."""
+    if not email:
+        return mark_safe("")  # noqa: S308 - constant
+    local, at, domain = email.rpartition("@")
+    text = format_html("{}{}<wbr>{}", local, at, domain) if at else format_html("{}", email)
+    if url:
+        text = format_html('<a href="{}">{}</a>', url, text)
+    button: SafeString | str = ""
+    if copy:
+        label = _("Copier l'adresse %(email)s") % {"email": email}
+        button = format_html(
+            '<button type="button" class="copy" data-copy="{}" data-done="{}" aria-label="{}" title="{}" hidden>{}</button>',
+            email,
+            _("Adresse copiée"),
+            label,
+            _("Copier"),
+            icon("copy"),
+        )
+    return format_html('<span class="address"><span>{}</span>{}</span>', text, button)
+
+
+@register.inclusion_tag("includes/pagination.html", takes_context=True)
+def pagination(context: Context, page: Page[Any], noun: str = "") -> dict[str, Any]:
+    """Pages of a list, with result count and page size; keeps the filters of the URL.
+
+    Args:
+        page: from `backoffice.paging.paginate`.
+        noun: what is counted, already in the right number, e.g. « envois ».
+    """
+    request = context["request"]
+    return {
+        "request": request,
+        "page": page,
+        "noun": noun or _("résultats"),
+        "pages": page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1),
+        "ellipsis": page.paginator.ELLIPSIS,
+        "sizes": paging.SIZES,
+        "kept": [(key, value) for key, values in request.GET.lists() if key not in ("page", "size") for value in values],
+    }
+
+
+@register.simple_tag(takes_context=True)
+def sort_header(context: Context, label: str, name: str, css: str = "") -> SafeString:
+    """A column header that sorts by `name`: `?sort=name`, then `?sort=-name`."""
+    request = context["request"]
+    current = request.GET.get("sort", "")
+    query = request.GET.copy()
+    query.pop("page", None)
+    query["sort"] = f"-{name}" if current == name else name
+    state, mark = {name: ("ascending", "up"), f"-{name}": ("descending", "down")}.get(current, ("", "sort"))
+    aria = format_html(' aria-sort="{}"', state) if state else ""
+    return format_html(
+        '<th scope="col" class="{}"{}><a class="sort" href="?{}">{}{}</a></th>', css, aria, query.urlencode(), label, icon(mark)
+    )
+
+
+@register.inclusion_tag("includes/empty_state.html")
+def empty_state(title: str, text: str = "", url: str = "", action: str = "") -> dict[str, str]:
+    """What to read where a list is empty, with the next step."""
+    return {"title": title, "text": text, "url": url, "action": action}
+
+
+@register.inclusion_tag("includes/error_summary.html")
+def error_summary(*bound_forms: forms.BaseForm | None) -> dict[str, Any]:
+    """The errors of one or several forms, each linked to its field."""
+    items: list[tuple[str, str, str]] = []
+    for form in bound_forms:
+        if form is None or not form.is_bound:
+            continue
+        items += [("", "", str(error)) for error in form.non_field_errors()]
+        for field in form:
+            items += [(field.id_for_label or field.auto_id, str(field.label), str(error)) for error in field.errors]
+    return {"items": items}
+
+
+@register.simple_block_tag(takes_context=True)
+def filter_bar(context: Context, content: str, active: bool = False, label: str = "") -> SafeString:
+    """A GET form around filter fields; the sort order and page size of the URL are kept.
+
+    Args:
+        active: True shows « Effacer les filtres ».
+    """
+    request = context["request"]
+    kept = format_html_join(
+        "",
+        '<input type="hidden" name="{}" value="{}">',
+        ((key, request.GET[key]) for key in ("sort", "size") if key in request.GET),
+    )
+    clear = format_html('<a class="btn btn-link" href="{}">{}</a>', request.path, _("Effacer les filtres")) if active else ""
+    return format_html(
+        '<form method="get" action="{}" class="filter-bar" role="search" aria-label="{}">{}{}'
+        '<div class="filter-actions"><button class="btn btn-outline-primary">{}</button>{}</div></form>',
+        request.path,
+        label or _("Filtres"),
+        content,
+        kept,
+        _("Filtrer"),
+        clear,
+    )
+
+
+@register.simple_block_tag
+def detail(content: str, label: str) -> SafeString:
+    """One row of a `<dl class="details">`."""
+    return format_html("<div><dt>{}</dt><dd>{}</dd></div>", label, content)

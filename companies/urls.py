@@ -1,0 +1,55 @@
+"""Addresses of the account pages and of the company's settings.
+
+The log-in library is mounted view by view, never as a whole: sign-up is closed and its e-mail
+pages would go round our services.
+"""
+
+from allauth.account import views as allauth_views
+from allauth.mfa.base import views as mfa_views
+from allauth.mfa.recovery_codes import views as recovery_views
+from allauth.mfa.totp import views as totp_views
+from django.urls import path
+
+from backoffice.views import gone
+
+from . import account_views
+
+# --- Log-in, log-out, second factor ---------------------------------------------------------------
+
+urlpatterns = [
+    path("accounts/login/", allauth_views.login, name="account_login"),
+    path("accounts/logout/", allauth_views.logout, name="account_logout"),
+    path("accounts/inactive/", allauth_views.account_inactive, name="account_inactive"),
+    path("accounts/reauthenticate/", allauth_views.reauthenticate, name="account_reauthenticate"),
+    # The library links to these two names; nothing answers there.
+    path("accounts/signup/", gone, name="account_signup"),
+    path("accounts/email/", gone, name="account_email"),
+    path("accounts/mfa/", mfa_views.index, name="mfa_index"),
+    path("accounts/mfa/authenticate/", mfa_views.authenticate, name="mfa_authenticate"),
+    path("accounts/mfa/reauthenticate/", mfa_views.reauthenticate, name="mfa_reauthenticate"),
+    path("accounts/mfa/totp/activate/", totp_views.activate_totp, name="mfa_activate_totp"),
+    path("accounts/mfa/totp/deactivate/", totp_views.deactivate_totp, name="mfa_deactivate_totp"),
+    path("accounts/mfa/recovery-codes/", recovery_views.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path(
+        "accounts/mfa/recovery-codes/generate/",
+        recovery_views.generate_recovery_codes,
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "accounts/mfa/recovery-codes/download/",
+        recovery_views.download_recovery_codes,
+        name="mfa_download_recovery_codes",
+    ),
+]
+
+# --- Own account, passwords, single-use links -----------------------------------------------------
+
+urlpatterns += [
+    path("account/", account_views.account, name="account"),
+    path("accounts/password/change/", account_views.password_change, name="account_change_password"),
+    path("accounts/password/reset/", account_views.password_reset, name="account_reset_password"),
+    path("accounts/password/reset/done/", account_views.password_reset_done, name="account_reset_password_done"),
+    path("accounts/set-password/<str:token>/", account_views.set_password, name="account_set_password"),
+    path("accounts/login-link/<str:token>/", account_views.login_link, name="account_login_link"),
+    path("accounts/sftp-reveal/<str:token>/", account_views.sftp_reveal, name="sftp_reveal"),
+]

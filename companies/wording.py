@@ -1,0 +1,46 @@
+"""What the history says, in sentences."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+# action of AuditEntry → what happened; « %(object)s » stands for the object's designation then.
+ACTIONS: dict[str, Promise] = {
+    "company.created": gettext_lazy("Société créée"),
+    "company.updated": gettext_lazy("Infos Société modifiées"),
+    "contact.created": gettext_lazy("Contact ajouté : %(object)s"),
+    "contact.updated": gettext_lazy("Contact modifié : %(object)s"),
+    "contact.deleted": gettext_lazy("Contact retiré : %(object)s"),
+    "contacts.swapped": gettext_lazy("Contact gestionnaire et Contact technique intervertis"),
+    "user.created": gettext_lazy("Compte utilisateur créé : %(object)s"),
+    "user.updated": gettext_lazy("Compte utilisateur modifié : %(object)s"),
+    "user.password_changed": gettext_lazy("Mot de passe changé : %(object)s"),
+    "user.login_link": gettext_lazy("Lien de connexion fourni par l'équipe : %(object)s"),
+    "sftp_account.created": gettext_lazy("Compte SFTP créé : %(object)s"),
+    "sftp_account.updated": gettext_lazy("Compte SFTP modifié : %(object)s"),
+    "sftp_account.password_reset": gettext_lazy("Nouveau mot de passe SFTP : %(object)s"),
+    "sftp_account.revealed": gettext_lazy("Mot de passe SFTP affiché : %(object)s"),
+    "shop.created": gettext_lazy("Boutique créée : %(object)s"),
+    "shop.updated": gettext_lazy("Boutique modifiée : %(object)s"),
+    "contract.created": gettext_lazy("Contrat ajouté : %(object)s"),
+    "contract.updated": gettext_lazy("Contrat modifié : %(object)s"),
+    "contract.deleted": gettext_lazy("Contrat retiré : %(object)s"),
+    "key.saved": gettext_lazy("Clé enregistrée : %(object)s"),
+    "key.deleted": gettext_lazy("Clé supprimée : %(object)s"),
+    "rules.default_created": gettext_lazy("Règles de notification par défaut créées : %(object)s"),
+    "rule.created": gettext_lazy("Règle de notification créée : %(object)s"),
+    "rule.updated": gettext_lazy("Règle de notification modifiée : %(object)s"),
+    "rule.archived": gettext_lazy("Règle de notification supprimée : %(object)s"),
+    "delivery.resent": gettext_lazy("Message renvoyé : %(object)s"),
+    "delivery.cancelled": gettext_lazy("Message annulé : %(object)s"),
+    "delivery.requeued": gettext_lazy("Message remis en attente : %(object)s"),
+    "api_token.created": gettext_lazy("Jeton d'API créé : %(object)s"),
+    "api_token.revoked": gettext_lazy("Jeton d'API révoqué : %(object)s"),
+}
+
+
+def action_sentence(action: str, object_label: str) -> str:
+    """One entry of the history as a sentence; an unknown action shows its code."""
+    if action not in ACTIONS:
+        return _("%(action)s : %(object)s") % {"action": action, "object": object_label}
+    return str(ACTIONS[action]) % {"object": object_label}

@@ -1,0 +1,90 @@
+/* Comfort on top of pages that work without it. No inline handlers: everything hangs on data-* attributes. */
+(() => {
+  "use strict";
+
+  const announce = (text) => {
+    const area = document.getElementById("announce");
+    if (area) area.textContent = text;
+  };
+
+  const copyText = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // No clipboard API on plain http: select a throw-away field instead.
+      const field = document.createElement("textarea");
+      field.value = text;
+      field.setAttribute("readonly", "");
+      field.className = "visually-hidden";
+      document.body.append(field);
+      field.select();
+      const done = document.execCommand("copy");
+      field.remove();
+      return done;
+    }
+  };
+
+  const prepare = (root) => {
+    for (const button of root.querySelectorAll("[data-copy][hidden], [data-print][hidden], [data-show-with-script][hidden]")) button.hidden = false;
+    for (const element of root.querySelectorAll("[data-hide-with-script]")) element.hidden = true;
+    for (const form of root.querySelectorAll("form[data-save-bar]")) watch(form);
+  };
+
+  /* The save bar shows once a form differs from what the server sent; a form that came back with
+     errors counts as changed. */
+  const watch = (form) => {
+    const bar = form.querySelector(".save-bar");
+    if (!bar || form.dataset.watched) return;
+    form.dataset.watched = "yes";
+    const state = () => new URLSearchParams([...new FormData(form)].map(([k, v]) => [k, String(v)])).toString();
+    const first = form.querySelector(".error-summary, .is-invalid, .field-error") ? null : state();
+    let leaving = false;
+    const changed = () => first === null || state() !== first;
+    const refresh = () => bar.classList.toggle("save-bar-idle", !changed());
+    form.addEventListener("input", refresh);
+    form.addEventListener("change", refresh);
+    form.addEventListener("submit", () => { leaving = true; });
+    bar.addEventListener("click", (event) => { if (event.target.closest("a")) leaving = true; });
+    window.addEventListener("beforeunload", (event) => { if (!leaving && changed() && first !== null) event.preventDefault(); });
+    bar.classList.add("save-bar-live");
+    refresh();
+  };
+
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      if (await copyText(copy.dataset.copy)) {
+        copy.classList.add("copied");
+        announce(copy.dataset.done || "");
+        setTimeout(() => copy.classList.remove("copied"), 1500);
+      }
+      return;
+    }
+    if (event.target.closest("[data-print]")) { window.print(); return; }
+    for (const open of document.querySelectorAll("details.dropdown-menu-plain[open]")) {
+      if (!open.contains(event.target)) open.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const open of document.querySelectorAll("details.dropdown-menu-plain[open]")) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+  });
+
+  document.addEventListener("htmx:load", (event) => prepare(event.target));
+
+  const start = () => {
+    prepare(document);
+    document.querySelector("[data-focus-first]")?.focus();
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
