@@ -190,3 +190,41 @@ def rule_type_label(code: str) -> str:
 
 def source_label(code: str) -> str:
     return force_str(SOURCE_LABELS.get(code, code))
+
+
+MAIL_REASONS = {
+    "shop_manager": gettext_lazy("votre adresse est l'e-mail gestionnaire de la boutique %(shop)s"),
+    "shop_manager_inherited": gettext_lazy(
+        "votre adresse est celle du Contact gestionnaire de la société, dont hérite la boutique %(shop)s"
+    ),
+    "company_manager": gettext_lazy("votre adresse est celle du Contact gestionnaire de la société"),
+    "company_manager_copy": gettext_lazy(
+        "votre adresse est celle du Contact gestionnaire de la société, mis en copie des messages de la boutique"
+    ),
+    "incident_contact": gettext_lazy("votre adresse est un contact en cas d'incident de la société"),
+    "rule_shop_manager": gettext_lazy(
+        "la règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s, et c'est votre adresse"
+    ),
+    "rule_shop_manager_inherited": gettext_lazy(
+        "la règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s, hérité du Contact gestionnaire"
+    ),
+    "rule_recipient": gettext_lazy("votre adresse est un destinataire de la règle « %(rule)s »"),
+    "own_account": gettext_lazy("votre adresse est celle du compte %(login)s"),
+    "buyer_email_addressee": gettext_lazy("vous avez donné cette adresse lors de votre achat"),
+    "payment_order_addressee": gettext_lazy("la boutique vous adresse un ordre de paiement"),
+    "payment_order_extra_copy_addressee": gettext_lazy(
+        "la boutique a ajouté votre adresse en copie d'un ordre de paiement"
+    ),
+    "account_security_addressee": gettext_lazy("votre adresse est celle du compte %(login)s"),
+    "former_address": gettext_lazy("votre adresse était celle du compte %(login)s"),
+    "address_check_addressee": gettext_lazy("votre adresse a été saisie pour être vérifiée"),
+}
+
+
+def mail_reason(code: str, params: dict[str, Any]) -> str:
+    """The line at the foot of a mail: why this address received it."""
+    template = MAIL_REASONS.get(code)
+    if template is None:
+        return ""
+    because = force_str(template) % {key: params.get(key, "") for key in ("shop", "rule", "login")}
+    return _("Vous recevez ce message parce que %(because)s.") % {"because": because}

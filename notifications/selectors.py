@@ -1,0 +1,299 @@
+"""Reads: facts for the resolver, tables for the screens, the journal. All scoped to a company."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from companies.models import AuditEntry, Company, Contact, Membership, SftpAccount, User
+from shops.models import Shop
+
+from . import addresses, catalogue, resolver, wording
+from .facts import AccountFacts, CompanyFacts, RuleFacts, ShopFacts
+from .models import Delivery, NotificationRule
+from .resolver import Decision
+
+# --- Facts ----------------------------------------------------------------------------------------
+
+
+def company_facts(company: Company, *, shops: Iterable[Shop] | None = None, accounts: bool = True) -> CompanyFacts:
+    """The facts of a company as they are now, in a constant number of queries.
+
+    Args:
+        shops: only these shops (a restricted user, or the one shop an event is about); None for all.
+        accounts: whether user and SFTP accounts are read too.
+    """
+    contacts = {contact.kind: contact.email for contact in Contact.objects.filter(company=company)}
+    wanted = list(Shop.objects.filter(company=company).order_by("site_id") if shops is None else shops)
+    rules: dict[int, list[RuleFacts]] = {shop.pk: [] for shop in wanted}
+    # A short list of shops is named in the query; a long one is not, SQLite bounds its parameters.
+    found = NotificationRule.objects.filter(archived_at__isnull=True, shop__company=company)
+    if shops is not None and len(wanted) <= 100:
+        found = found.filter(shop__in=wanted)
+    for rule in found.order_by("reference").defer("created_at", "updated_at"):
+        if rule.shop_id in rules:
+            rules[rule.shop_id].append(rule_facts(rule))
+    users: QuerySet[User] = User.objects.filter(company=company).order_by("login") if accounts else User.objects.none()
+    sftp = SftpAccount.objects.filter(company=company).order_by("login") if accounts else SftpAccount.objects.none()
+    return CompanyFacts(
+        reference=company.reference,
+        name=company.name,
+        language=company.language,
+        manager_email=contacts.get(Contact.Kind.MANAGER, ""),
+        technical_email=contacts.get(Contact.Kind.TECHNICAL),
+        incident_emails=tuple(company.incident_emails),
+        status=company.status,
+        newsletter_opt_out=company.newsletter_opt_out,
+        users=tuple(account_facts(user, company) for user in users),
+        sftp_accounts=tuple(account_facts(account, company) for account in sftp),
+        shops=tuple(shop_facts(shop, rules[shop.pk]) for shop in wanted),
+    )
+
+
+def shop_facts(shop: Shop, rules: Sequence[RuleFacts] = ()) -> ShopFacts:
+    return ShopFacts(
+        site_id=shop.site_id,
+        name=shop.name,
+        language=shop.language,
+        manager_email=shop.manager_email or None,
+        status=shop.status,
+        rules=tuple(rules),
+    )
+
+
+def rule_facts(rule: NotificationRule) -> RuleFacts:
+    return RuleFacts(
+        reference=rule.reference,
+        type=rule.type,
+        label=rule.display_label,
+        enabled=rule.enabled,
+        triggers=tuple(rule.triggers),
+        conditions=rule.condition_facts,
+        recipients=tuple(rule.recipients),
+        version=rule.version,
+        has_url=rule.has_url,
+        emptied_by=rule.emptied_by,
+        emptied_on=date_format(timezone.localtime(rule.emptied_at), "SHORT_DATETIME_FORMAT") if rule.emptied_at else "",
+    )
+
+
+def account_facts(account: User | SftpAccount, company: Company) -> AccountFacts:
+    return AccountFacts(
+        login=account.login,
+        email=account.email,
+        language=account.language or company.language,
+        active=account.is_active,
+    )
+
+
+def visible_facts(company: Company, membership: Membership | None) -> CompanyFacts:
+    """The facts a user may see: every shop, or those the membership covers."""
+    if membership is None or membership.all_shops:
+        return company_facts(company)
+    return company_facts(company, shops=membership.shops.order_by("site_id"))
+
+
+# --- Delivery tables ------------------------------------------------------------------------------
+
+
+@dataclass
+class AddressTable:
+    """One address: its roles, what reaches it, and what does not although it could."""
+
+    email: str
+    normalised: str
+    roles: list[str]
+    receives: list[Decision] = field(default_factory=list)
+    why_not: list[Decision] = field(default_factory=list)
+
+
+@dataclass
+class DeliveryTables:
+    """The delivery tables of a company: every address, and the gaps."""
+
+    company: CompanyFacts
+    addresses: list[AddressTable]
+    gaps: list[Decision]
+
+
+def delivery_tables(facts: CompanyFacts) -> DeliveryTables:
+    """Group every decision under its address (DESIGN 7, delivery tables)."""
+    tables = {
+        normalised: AddressTable(email, normalised, names) for normalised, (email, names) in resolver.roles(facts).items()
+    }
+    gaps = []
+    for decision in resolver.resolve_all(facts):
+        if decision.gap:
+            gaps.append(decision)
+        elif decision.address:
+            table = tables[decision.normalised]
+            (table.receives if decision.delivers else table.why_not).append(decision)
+    return DeliveryTables(facts, list(tables.values()), gaps)
+
+
+def delivery_tables_json(tables: DeliveryTables) -> dict[str, Any]:
+    """The tables in the shape of DESIGN 7, in the active language."""
+    return {
+        "company": tables.company.reference,
+        "addresses": [
+            {"email": table.email, "roles": table.roles, "receives": [line_json(line) for line in table.receives]}
+            for table in tables.addresses
+        ],
+        "gaps": [
+            {
+                "notification": gap.notification,
+                "shop": gap.shop,
+                "rule": gap.rule,
+                "on_purpose": gap.reason == "nobody_on_purpose",
+                "reason": wording.decision_reason(gap),
+            }
+            for gap in tables.gaps
+        ],
+    }
+
+
+def line_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "notification": decision.notification,
+        "shop": decision.shop,
+        "rule": decision.rule,
+        "account": decision.account,
+        "triggers": list(decision.triggers),
+        "as": decision.as_,
+        "source": decision.source,
+        "condition": wording.condition_sentence(decision),
+        "reason": wording.decision_reason(decision),
+        "configured_at": wording.configured_at(decision),
+    }
+
+
+# --- Journal --------------------------------------------------------------------------------------
+
+
+def deliveries(company: Company, membership: Membership | None = None) -> QuerySet[Delivery]:
+    """The deliveries of a company that a user may see, newest first.
+
+    Account mail carries identifiers, so only user administrators see it (DESIGN 5); a user
+    restricted to some shops sees those shops' deliveries and the company's.
+    """
+    from companies import permissions
+
+    found = Delivery.objects.filter(company=company).select_related("event", "shop", "rule")
+    if membership is not None:
+        if permissions.MANAGE_USERS not in permissions.PERMISSIONS[membership.role]:
+            found = found.exclude(notification__in=("user_account", "sftp_account", "account_security"))
+        if not membership.all_shops:
+            found = found.filter(Q(shop__isnull=True) | Q(shop__in=membership.shops.values("pk")))
+    return found.order_by("-created_at", "-pk")
+
+
+def deliveries_filtered(
+    found: QuerySet[Delivery],
+    *,
+    status: Sequence[str] = (),
+    notification: str = "",
+    shop: str = "",
+    address: str = "",
+    event: str = "",
+    mode: str = "",
+    since: Any = None,
+    until: Any = None,
+) -> QuerySet[Delivery]:
+    """Narrow a list of deliveries; an empty argument does not filter.
+
+    Args:
+        address: a whole address (compared by its normal form) or a part of one.
+        event: event id, or a part of it.
+    """
+    if status:
+        found = found.filter(status__in=status)
+    if notification:
+        found = found.filter(notification=notification)
+    if shop:
+        found = found.filter(shop__site_id=shop)
+    if address:
+        wanted = addresses.normalise(address)
+        found = found.filter(Q(normalised_address__contains=wanted) | Q(address__icontains=address.strip()))
+    if event:
+        found = found.filter(event__event_id__icontains=event)
+    if mode:
+        found = found.filter(mode=mode)
+    if since is not None:
+        found = found.filter(created_at__gte=since)
+    if until is not None:
+        found = found.filter(created_at__lt=until)
+    return found
+
+
+# --- Home -----------------------------------------------------------------------------------------
+
+
+def home_summary(company: Company, membership: Membership) -> dict[str, Any]:
+    """The three answers of the home page: gaps, recent failures, recent changes."""
+    facts = visible_facts(company, membership)
+    tables = delivery_tables(facts)
+    recent = deliveries(company, membership).filter(created_at__gte=timezone.now() - timedelta(days=7))
+    counts = dict.fromkeys(Delivery.Status.values, 0)
+    for row in recent.order_by().values("status").annotate(n=Count("pk")):
+        counts[row["status"]] = row["n"]
+    return {
+        "facts": facts,
+        "gaps": tables.gaps,
+        "gap_count": len(tables.gaps),
+        "address_count": len(tables.addresses),
+        "shops_count": len(facts.shops),
+        "deliveries_7d": counts,
+        "failing": failing_addresses(recent),
+        "changes": list(
+            AuditEntry.objects.filter(company=company).select_related("actor").order_by("-at", "-pk")[:5]
+        ),
+    }
+
+
+def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
+    """Addresses with failed deliveries among `recent`, worst first.
+
+    `only_failures` tells an address to which nothing at all got through in that time.
+    """
+    failed = (Delivery.Status.DEAD, Delivery.Status.NOT_SENT, Delivery.Status.RETRY)
+    rows = (
+        recent.order_by()
+        .values("normalised_address")
+        .annotate(
+            count=Count("pk", filter=Q(status__in=failed)),
+            sent=Count("pk", filter=Q(status=Delivery.Status.SENT)),
+        )
+        .filter(count__gt=0)
+        .order_by("-count", "normalised_address")[:5]
+    )
+    found = []
+    for row in rows:
+        last = (
+            recent.filter(normalised_address=row["normalised_address"], status__in=failed)
+            .order_by("-created_at")
+            .first()
+        )
+        assert last is not None
+        found.append(
+            {
+                "address": last.address,
+                "count": row["count"],
+                "only_failures": row["sent"] == 0,
+                "last_error": last.error,
+                "last_at": last.created_at,
+            }
+        )
+    return found
+
+
+def rules_of(shop: Shop) -> QuerySet[NotificationRule]:
+    """The live rules of a shop in creation order."""
+    return NotificationRule.objects.filter(shop=shop, archived_at__isnull=True).order_by("pk")
+
+
+def rule_type_order(rule_type: str) -> int:
+    return list(catalogue.RULE_TYPE_LABELS).index(rule_type)  # type: ignore[arg-type]

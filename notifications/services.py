@@ -1,0 +1,537 @@
+"""Writes of the notification side: publishing events into the outbox, rules, resending.
+
+`publish` is the only way anything is sent: it resolves the recipients and writes the outbox rows
+in the caller's transaction, so a change and its mails are committed together or not at all.
+"""
+
+import hashlib
+import uuid
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from companies import audit
+from companies.audit import Actor, Changes
+from companies.models import Company, SftpAccount, User
+from shops.models import Shop
+
+from . import addresses, catalogue, doorbell, emails, resolver, selectors, wording
+from .catalogue import SHOP_MANAGER_SYMBOL, Channel, RuleType
+from .facts import CompanyFacts, EventFacts, ShopFacts
+from .intake import EventConflict, ValidEvent
+from .models import Delivery, Event, NotificationRule
+from .resolver import Decision
+from .url_rules import check_url
+
+# What the back office itself announces → the notifications it leads to, besides the rules whose
+# trigger it is.
+NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
+    "shop.created": ("shop_created",),
+    "production_key.generated": ("production_key_generated",),
+    "production_key.regenerated": ("production_key_generated",),
+    "three_d_secure.activated": ("three_d_secure_activated",),
+    "user_account.created": ("user_account",),
+    "user_account.modified": ("user_account",),
+    "sftp_account.created": ("sftp_account",),
+    "sftp_account.modified": ("sftp_account",),
+    "account.address_changed": ("account_security",),
+    "account.password_changed": ("account_security",),
+    "account.password_reset_requested": ("account_security",),
+    "address.checked": ("address_check",),
+}
+
+
+def publish(
+    *,
+    type: str,
+    company: Company,
+    shop: Shop | None = None,
+    account: User | SftpAccount | None = None,
+    mode: str = "PRODUCTION",
+    data: dict[str, Any] | None = None,
+    occasion: dict[str, Any] | None = None,
+    event_id: str = "",
+    occurred_at: datetime | None = None,
+    body_hash: str = "",
+    external: bool = False,
+) -> Event:
+    """Record an event and queue a delivery for every recipient that the resolver delivers to.
+
+    Must be called inside the transaction of the change it announces.
+
+    Args:
+        type: a trigger (DESIGN 4b) or a key of NOTIFICATIONS_OF_EVENT.
+        shop, account: what it is about.
+        data: what mails and calls tell of it.
+        occasion: what only this occasion knows of its recipients, see `resolver.resolve`.
+        event_id: unique per company; made here for internal events.
+
+    Returns:
+        The recorded event.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("publish() belongs inside the transaction of the change it announces")
+    event = Event(
+        company=company,
+        shop=shop,
+        event_id=event_id or f"bom-{uuid.uuid4()}",
+        type=type,
+        mode=mode,
+        occurred_at=occurred_at or timezone.now(),
+        data={**(data or {}), **({"account": account.login} if account else {})},
+        body_hash=body_hash,
+        external=external,
+    )
+    event.save(force_insert=True)
+    facts = selectors.company_facts(company, shops=[shop] if shop else [], accounts=False)
+    shop_facts = facts.shops[0] if shop else None
+    rows: list[Delivery] = []
+    for code in NOTIFICATIONS_OF_EVENT.get(type, ()):
+        decisions = resolver.resolve(
+            facts,
+            code,
+            shop=shop_facts,
+            account=selectors.account_facts(account, company) if account else None,
+            occasion=occasion,
+        )
+        rows += _deliveries(event, facts, decisions, account=account)
+    if shop and shop_facts and type in catalogue.TRIGGER_ORDER:
+        rows += _rule_deliveries(event, facts, shop, shop_facts)
+    Delivery.objects.bulk_create(rows)
+    if rows:
+        transaction.on_commit(doorbell.ring, robust=True)
+    return event
+
+
+def _rule_deliveries(event: Event, company: CompanyFacts, shop: Shop, shop_facts: ShopFacts) -> list[Delivery]:
+    """Deliveries of every enabled rule of the shop that the event fires."""
+    fact = EventFacts(event.type, event.mode, event.data)
+    fired = [rule for rule in shop_facts.rules if rule.enabled and resolver.rule_matches(rule, fact)]
+    if not fired:
+        return []
+    references = [rule.reference for rule in fired]
+    models = {rule.reference: rule for rule in selectors.rules_of(shop).filter(reference__in=references)}
+    rows: list[Delivery] = []
+    for rule in fired:
+        if rule.type == RuleType.IPN_CALL:
+            continue
+        occasion = {"address": event.data.get("buyer_email")} if rule.type == RuleType.BUYER_EMAIL else None
+        code = catalogue.NOTIFICATION_OF_RULE_TYPE[rule.type]
+        decisions = resolver.resolve(company, code, shop=shop_facts, rule=rule, occasion=occasion)
+        rows += _deliveries(event, company, decisions, rule=models[rule.reference])
+    return rows
+
+
+def _deliveries(
+    event: Event,
+    company: CompanyFacts,
+    decisions: list[Decision],
+    *,
+    rule: NotificationRule | None = None,
+    account: User | SftpAccount | None = None,
+) -> list[Delivery]:
+    """Outbox rows for the delivered decisions of one notification, sharing one frozen message.
+
+    A decision that is negative for want of an address of the occasion becomes a `not_sent` row,
+    so that the journal tells it.
+    """
+    chosen = [_usable(decision) for decision in decisions]
+    sent = [decision for decision in chosen if decision.delivers]
+    noted = [decision for decision in chosen if decision.reason in ("no_buyer_address", "invalid_buyer_address")]
+    if not sent and not noted:
+        return []
+    message = None
+    if sent:
+        language = _language(event, company, account)
+        with translation.override(language):
+            message = emails.compose(event, sent[0].notification, language, rule=rule, account=account)
+        message.save(force_insert=True)
+    alone = catalogue.BY_CODE[decisions[0].notification].one_message_each
+    to = [decision.address for decision in sent if decision.as_ == "to"]
+    cc = [decision.address for decision in sent if decision.as_ == "cc"]
+    return [
+        Delivery(
+            event=event,
+            company=event.company,
+            shop=event.shop,
+            notification=decision.notification,
+            rule=rule,
+            account=decision.account or "",
+            address=decision.address,
+            normalised_address=decision.normalised,
+            as_field=decision.as_,
+            channel=Channel.EMAIL,
+            mode=event.mode,
+            status=Delivery.Status.QUEUED if decision.delivers else Delivery.Status.NOT_SENT,
+            error="" if decision.delivers else _reason_text(decision),
+            message=message if decision.delivers else None,
+            to_addresses=[decision.address] if alone else to,
+            cc_addresses=[] if alone else cc,
+            resolution=_resolution(decision),
+            dedupe_key=dedupe_key(
+                event.pk, decision.notification, rule.pk if rule else "", Channel.EMAIL, decision.normalised, ""
+            ),
+        )
+        for decision in [*sent, *noted]
+    ]
+
+
+def _usable(decision: Decision) -> Decision:
+    """A buyer's address comes from outside; one that cannot receive mail is told, not tried."""
+    if decision.delivers and decision.notification == "buyer_email":
+        try:
+            addresses.validate_single(decision.address)
+        except addresses.InvalidAddress:
+            return replace(decision, delivers=False, reason="invalid_buyer_address")
+    return decision
+
+
+def _reason_text(decision: Decision) -> str:
+    return wording.reason(decision.reason, decision.params)
+
+
+def _language(event: Event, company: CompanyFacts, account: User | SftpAccount | None) -> str:
+    """The account's own for accounts, the shop's for shop matters, else the company's (DESIGN 4.9)."""
+    if account is not None:
+        return account.language or company.language
+    if event.shop is not None:
+        return event.shop.language
+    return company.language
+
+
+def _resolution(decision: Decision) -> dict[str, Any]:
+    return {
+        "source": decision.source,
+        "reason": decision.reason,
+        "params": decision.params,
+        "inherited": decision.inherited,
+        "rule": decision.rule,
+        "rule_version": decision.rule_version,
+    }
+
+
+def dedupe_key(*parts: object) -> str:
+    """One non-null text for uniqueness: a digest of the parts, whatever their types."""
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+
+
+# --- Events from outside --------------------------------------------------------------------------
+
+
+def accept_event(*, valid: ValidEvent, company: Company | None = None) -> tuple[str, Event]:
+    """Accept a validated event from the platform: idempotent by its id within the company.
+
+    Args:
+        company: the only company the sender may speak for; None for a platform sender.
+
+    Returns:
+        ("accepted", event) or ("duplicate", the event accepted before).
+
+    Raises:
+        EventConflict: the id was used with another body.
+        EventInvalid: the shop is unknown to the sender.
+    """
+    shop = valid.shop_of(company)
+    for _attempt in range(2):
+        known = Event.objects.filter(company_id=shop.company_id, event_id=valid.id).first()
+        if known is not None:
+            if known.body_hash != valid.body_hash:
+                raise EventConflict(valid.id)
+            return "duplicate", known
+        try:
+            with transaction.atomic():
+                event = publish(
+                    type=valid.type,
+                    company=shop.company,
+                    shop=shop,
+                    mode=valid.mode,
+                    data=valid.data,
+                    event_id=valid.id,
+                    occurred_at=valid.occurred_at,
+                    body_hash=valid.body_hash,
+                    external=True,
+                )
+            return "accepted", event
+        except IntegrityError:
+            # Another process accepted the same id between the look and the write: look again.
+            continue
+    raise EventConflict(valid.id)
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+def default_rules_create(*, shop: Shop, actor: Actor) -> list[NotificationRule]:
+    """Give a new shop the documented rules (DESIGN 4b), addressed to its manager."""
+    with translation.override("fr"):
+        rules = [
+            NotificationRule(
+                shop=shop,
+                reference=rule.reference,
+                type=rule.type,
+                label=str(rule.label),
+                enabled=rule.enabled,
+                triggers=catalogue.sort_triggers(rule.triggers),
+                conditions=[
+                    {"variable": name, "operator": operator, "value": list(value) if isinstance(value, tuple) else value}
+                    for name, operator, value in rule.conditions
+                ],
+                recipients=[] if rule.type == RuleType.BUYER_EMAIL else [SHOP_MANAGER_SYMBOL],
+            )
+            for rule in catalogue.DEFAULT_RULES
+        ]
+    NotificationRule.objects.bulk_create(rules)
+    audit.record(
+        actor=actor,
+        action="rules.default_created",
+        obj=shop,
+        company=shop.company,
+        changes={"rules": [None, [rule.reference for rule in rules]]},
+    )
+    return rules
+
+
+RULE_FIELDS = (
+    "type",
+    "label",
+    "enabled",
+    "triggers",
+    "conditions",
+    "recipients",
+    *NotificationRule.URL_FIELDS,
+    "auto_retry",
+    "profile",
+)
+
+
+def _check_rule(rule: NotificationRule) -> None:
+    """Normalise and validate a rule whole; ValidationError by field."""
+    errors: dict[str, list[str]] = {}
+    unknown = [code for code in rule.triggers if code not in catalogue.TRIGGER_ORDER]
+    if unknown:
+        errors["triggers"] = [_("« %(code)s » n'est pas un événement déclencheur connu.") % {"code": unknown[0]}]
+    elif not rule.triggers:
+        errors["triggers"] = [_("Choisissez au moins un événement déclencheur.")]
+    else:
+        rule.triggers = catalogue.sort_triggers(rule.triggers)
+    messages = [message for condition in rule.conditions if (message := condition_error(condition))]
+    if messages:
+        errors["conditions"] = messages
+    try:
+        rule.recipients = check_recipients(rule.type, rule.recipients)
+    except ValidationError as error:
+        errors["recipients"] = error.messages
+    for name in NotificationRule.URL_FIELDS:
+        if url := getattr(rule, name):
+            try:
+                setattr(rule, name, check_url(url))
+            except ValidationError as error:
+                errors[name] = error.messages
+    if errors:
+        raise ValidationError(errors)
+    rule.full_clean(exclude=["triggers", "conditions", "recipients"])
+
+
+def check_recipients(rule_type: str, recipients: list[str]) -> list[str]:
+    """The recipients of a rule, validated one by one, twins left out (DESIGN 4.2).
+
+    Raises ValidationError naming each bad address, or when the type does not allow the list.
+    """
+    if rule_type == RuleType.BUYER_EMAIL:
+        if recipients:
+            raise ValidationError(
+                _("Une règle « E-mail envoyé à l'acheteur » n'a pas de destinataire : elle écrit à l'acheteur.")
+            )
+        return []
+    errors, kept = [], []
+    for entry in recipients:
+        if entry == SHOP_MANAGER_SYMBOL:
+            kept.append(entry)
+            continue
+        try:
+            kept.append(addresses.validate_single(entry))
+        except addresses.InvalidAddress as error:
+            errors.append(str(error))
+    if errors:
+        raise ValidationError(errors)
+    if rule_type == RuleType.MERCHANT_EMAIL and not kept:
+        raise ValidationError(_("Une règle « E-mail envoyé au marchand » a au moins un destinataire."))
+    return addresses.unique(kept)
+
+
+def condition_error(condition: Any) -> str | None:
+    """Why a condition is refused, or None: unknown variable, operator, or impossible comparison."""
+    if not isinstance(condition, dict) or set(condition) != {"variable", "operator", "value"}:
+        return _("Une condition se compose d'une variable, d'un opérateur et d'une valeur.")
+    variable = catalogue.VARIABLES.get(condition["variable"]) if isinstance(condition["variable"], str) else None
+    if variable is None:
+        return _("« %(name)s » n'est pas une variable connue.") % {"name": condition["variable"]}
+    operator, value = condition["operator"], condition["value"]
+    if operator not in catalogue.OPERATORS:
+        return _("« %(name)s » n'est pas un opérateur connu.") % {"name": operator}
+    if operator not in variable.operators:
+        return _("L'opérateur « %(operator)s » ne s'applique pas à la variable « %(variable)s ».") % {
+            "operator": operator,
+            "variable": variable.code,
+        }
+    if operator in ("in", "not_in"):
+        if not isinstance(value, list) or not value:
+            return _("L'opérateur « %(operator)s » attend une liste de valeurs.") % {"operator": operator}
+        items = value
+    else:
+        items = [value]
+    for item in items:
+        if not _value_fits(variable, item):
+            return _("La valeur « %(value)s » ne convient pas à la variable « %(variable)s ».") % {
+                "value": item,
+                "variable": variable.code,
+            }
+    return None
+
+
+def _value_fits(variable: catalogue.Variable, value: Any) -> bool:
+    match variable.kind:
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "choice":
+            return value in variable.values
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= 100
+
+
+@transaction.atomic
+def rule_create(*, shop: Shop, actor: Actor, reference: str, **fields: Any) -> NotificationRule:
+    """Create a rule. Raises ValidationError by field."""
+    rule = NotificationRule(shop=shop, reference=reference, **{"recipients": [SHOP_MANAGER_SYMBOL], **fields})
+    if rule.type == RuleType.BUYER_EMAIL and "recipients" not in fields:
+        rule.recipients = []
+    _check_rule(rule)
+    _note_emptied(rule, actor)
+    rule.save()
+    changes = audit.creation({"reference": reference, **{name: getattr(rule, name) for name in RULE_FIELDS}})
+    audit.record(actor=actor, action="rule.created", obj=rule, company=shop.company, changes=changes)
+    return rule
+
+
+@transaction.atomic
+def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
+    """Change a rule; returns what changed. An emptied recipient list keeps who decided it."""
+    if version is not None:
+        from companies.services import StaleVersion
+
+        rule = NotificationRule.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=rule.pk)
+        if rule.version != version:
+            raise StaleVersion
+    before = {name: getattr(rule, name) for name in RULE_FIELDS}
+    for name, value in fields.items():
+        setattr(rule, name, value)
+    _check_rule(rule)
+    changes = {
+        name: [audit.plain(before[name]), audit.plain(getattr(rule, name))]
+        for name in RULE_FIELDS
+        if before[name] != getattr(rule, name)
+    }
+    if not changes:
+        return changes
+    if "recipients" in changes:
+        _note_emptied(rule, actor)
+    rule.version += 1
+    rule.save()
+    audit.record(actor=actor, action="rule.updated", obj=rule, company=rule.shop.company, changes=changes)
+    return changes
+
+
+@transaction.atomic
+def rule_archive(*, rule: NotificationRule, actor: Actor) -> None:
+    """Remove a rule from use; deliveries keep referring to it."""
+    rule.archived_at = timezone.now()
+    rule.save(update_fields=["archived_at", "updated_at"])
+    audit.record(
+        actor=actor,
+        action="rule.archived",
+        obj=rule,
+        company=rule.shop.company,
+        changes={"reference": [rule.reference, None]},
+    )
+
+
+def _note_emptied(rule: NotificationRule, actor: Actor) -> None:
+    emptied = rule.type == RuleType.IPN_CALL and not rule.recipients
+    rule.emptied_by = actor.label[:200] if emptied else ""
+    rule.emptied_at = timezone.now() if emptied else None
+
+
+# --- Resending and requeueing ---------------------------------------------------------------------
+
+
+@transaction.atomic
+def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
+    """Queue the frozen message of a delivery again, to the same recipient, as a new row.
+
+    Raises ValidationError when the delivery is still open or has no message.
+    """
+    if not delivery.is_resendable:
+        raise ValidationError(_("Cet envoi ne peut pas être renvoyé : il est encore en cours, ou n'a pas de contenu."))
+    copy = Delivery.objects.get(pk=delivery.pk)
+    copy.pk = uuid.uuid4()
+    copy._state.adding = True
+    copy.status, copy.error = Delivery.Status.QUEUED, ""
+    copy.attempt_count = 0
+    copy.created_at = timezone.now()
+    copy.sent_at = copy.retry_at = copy.leased_until = copy.http_status = None
+    copy.lease_owner = ""
+    copy.resend_of = delivery
+    copy.dedupe_key = dedupe_key(delivery.dedupe_key, "resend", copy.pk)
+    copy.save(force_insert=True)
+    audit.record(
+        actor=actor,
+        action="delivery.resent",
+        obj=delivery,
+        company=delivery.company,
+        changes={"delivery": [str(delivery.pk), str(copy.pk)]},
+    )
+    transaction.on_commit(doorbell.ring, robust=True)
+    return copy
+
+
+@transaction.atomic
+def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
+    """Give a dead delivery a fresh start under its own identity; False when it is not dead."""
+    changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.DEAD).update(
+        status=Delivery.Status.QUEUED, retry_at=None, error=""
+    )
+    if changed:
+        audit.record(
+            actor=actor,
+            action="delivery.requeued",
+            obj=delivery,
+            company=delivery.company,
+            changes={"status": ["dead", "queued"]},
+        )
+        transaction.on_commit(doorbell.ring, robust=True)
+    return bool(changed)
+
+
+@transaction.atomic
+def delivery_cancel(*, delivery: Delivery, actor: Actor) -> bool:
+    """Stop a delivery that waits; False when it is being sent or final already."""
+    changed = Delivery.objects.filter(pk=delivery.pk, status__in=Delivery.DUE).update(
+        status=Delivery.Status.CANCELLED, retry_at=None
+    )
+    if changed:
+        audit.record(
+            actor=actor,
+            action="delivery.cancelled",
+            obj=delivery,
+            company=delivery.company,
+            changes={"status": [delivery.status, "cancelled"]},
+        )
+    return bool(changed)
+
+
