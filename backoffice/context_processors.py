@@ -33,4 +33,4 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 def _memberships(request: HttpRequest) -> list[Any]:
     if not request.user.is_authenticated:
         return []
-    return list(access.memberships(request.user))  # type: ignore[arg-type]
+    return list(access.memberships(request.user))

@@ -6,6 +6,7 @@ installed leaves no dead link.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from django.urls import Resolver404, resolve
 from django.utils.functional import Promise
@@ -78,18 +79,18 @@ def exists(path: str) -> bool:
     return True
 
 
-def visible_menu() -> list[dict[str, object]]:
+def visible_menu() -> list[dict[str, Any]]:
     """The sections with at least one installed entry, entries in runs of the same group."""
-    sections = []
+    sections: list[dict[str, Any]] = []
     for section in MENU:
         entries = [entry for entry in section.entries if exists(entry.path)]
         if not entries:
             continue
-        groups: list[dict[str, object]] = []
+        groups: list[dict[str, Any]] = []
         for entry in entries:
             if not groups or groups[-1]["label"] is not entry.group:
                 groups.append({"label": entry.group, "entries": []})
-            groups[-1]["entries"].append(entry)  # type: ignore[attr-defined]
+            groups[-1]["entries"].append(entry)
         sections.append({"label": section.label, "groups": groups})
     return sections
 

@@ -111,9 +111,10 @@ class SecondFactorMiddleware:
         self._open: frozenset[str] | None = None
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.MFA_REQUIRED and isinstance(request.user, User) and not self._is_open(request.path):
-            if self._lacks_second_factor(request.user):
-                return redirect("mfa_activate_totp")
+        user = request.user
+        asked = settings.MFA_REQUIRED and not self._is_open(request.path)
+        if asked and isinstance(user, User) and self._lacks_second_factor(user):
+            return redirect("mfa_activate_totp")
         return self.get_response(request)
 
     def _is_open(self, path: str) -> bool:

@@ -31,7 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Three answers: does everything reach someone, did anything fail, what changed."""
     membership = access.current_membership(request)
     if membership is None:
-        if request.user.is_staff:  # type: ignore[union-attr]
+        if request.user.is_staff:
             return redirect("admin:index")
         return render(request, "home_no_company.html")
     summary = selectors.home_summary(membership.company, membership)
@@ -72,7 +72,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
         max_age=settings.LANGUAGE_COOKIE_AGE,
         secure=settings.LANGUAGE_COOKIE_SECURE,
         httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
-        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        samesite="Lax",
     )
     user = request.user
     if isinstance(user, User) and user.language != language:

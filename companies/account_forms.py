@@ -108,15 +108,24 @@ class PasswordChangeForm(CurrentPasswordMixin, SetPasswordForm):
 @lru_cache(maxsize=1)
 def _time_zones() -> list[str]:
     """Zones with a place in their name, plus UTC; the many aliases stay out of the list."""
-    return ["UTC", *sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))]
+    return [
+        "UTC",
+        *sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/")),
+    ]
 
 
 class AccountForm(CurrentPasswordMixin):
     """Mon compte. A new address asks for the current password."""
 
-    title = forms.CharField(label=_("Civilité"), max_length=20, required=False, widget=text_input(autocomplete="honorific-prefix"))
-    first_name = forms.CharField(label=_("Prénom"), max_length=100, required=False, widget=text_input(autocomplete="given-name"))
-    last_name = forms.CharField(label=_("Nom"), max_length=100, required=False, widget=text_input(autocomplete="family-name"))
+    title = forms.CharField(
+        label=_("Civilité"), max_length=20, required=False, widget=text_input(autocomplete="honorific-prefix")
+    )
+    first_name = forms.CharField(
+        label=_("Prénom"), max_length=100, required=False, widget=text_input(autocomplete="given-name")
+    )
+    last_name = forms.CharField(
+        label=_("Nom"), max_length=100, required=False, widget=text_input(autocomplete="family-name")
+    )
     phone = forms.CharField(
         label=_("Téléphone"), max_length=30, required=False, widget=text_input(autocomplete="tel", inputmode="tel")
     )
@@ -136,8 +145,12 @@ class AccountForm(CurrentPasswordMixin):
         widget=password_input("current-password"),
         help_text=_("Demandé seulement pour changer l'adresse e-mail."),
     )
-    language = forms.ChoiceField(label=_("Langue"), choices=Language.choices, widget=forms.Select(attrs={"class": "form-select"}))
-    time_zone = forms.ChoiceField(label=_("Fuseau horaire"), required=False, widget=forms.Select(attrs={"class": "form-select"}))
+    language = forms.ChoiceField(
+        label=_("Langue"), choices=Language.choices, widget=forms.Select(attrs={"class": "form-select"})
+    )
+    time_zone = forms.ChoiceField(
+        label=_("Fuseau horaire"), required=False, widget=forms.Select(attrs={"class": "form-select"})
+    )
 
     SAVED = ("title", "first_name", "last_name", "phone", "email", "language", "time_zone")
 
@@ -145,7 +158,11 @@ class AccountForm(CurrentPasswordMixin):
         super().__init__(*args, **kwargs)
         self.user = user
         self.fields["email"].widget.attrs["class"] = "form-control"
-        nothing = gettext("Celui de la société (%(zone)s)") % {"zone": company_zone} if company_zone else gettext("Par défaut")
+        nothing = (
+            gettext("Celui de la société (%(zone)s)") % {"zone": company_zone}
+            if company_zone
+            else gettext("Par défaut")
+        )
         zones = _time_zones()
         if user.time_zone and user.time_zone not in zones:
             zones = [user.time_zone, *zones]
@@ -156,7 +173,9 @@ class AccountForm(CurrentPasswordMixin):
         # Another spelling of the same address needs no proof of identity.
         if data.get("email") and addresses.normalise(data["email"]) != _normalised(self.user.email):
             if not data.get("current_password"):
-                self.add_error("current_password", _("Indiquez votre mot de passe actuel pour changer l'adresse e-mail."))
+                self.add_error(
+                    "current_password", _("Indiquez votre mot de passe actuel pour changer l'adresse e-mail.")
+                )
             else:
                 self.check_current()
         return data

@@ -66,7 +66,9 @@ def _tell_account_changes(request: HttpRequest, form: AccountForm, changed: set[
         names = ", ".join(str(form.fields[name].label) for name in AccountForm.SAVED if name in changed)
         text = _("Votre compte est enregistré. Modifié : %(names)s.") % {"names": names}
         if "email" in changed:
-            told = _("Les messages sur ce compte arrivent désormais à %(new)s ; l'ancienne adresse %(old)s en est prévenue.")
+            told = _(
+                "Les messages sur ce compte arrivent désormais à %(new)s ; l'ancienne adresse %(old)s en est prévenue."
+            )
             text += " " + told % {"new": form.cleaned_data["email"], "old": former_email}
         messages.success(request, text)
 
@@ -150,7 +152,11 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         actor = Actor(user.get_full_name(), user, request.META.get("REMOTE_ADDR") or None)
         services.user_set_password(user=user, password=form.cleaned_data["password"], actor=actor)
-        messages.success(request, _("Votre mot de passe est enregistré. Connectez-vous avec l'identifiant %(login)s.") % {"login": user.login})
+        messages.success(
+            request,
+            _("Votre mot de passe est enregistré. Connectez-vous avec l'identifiant %(login)s.")
+            % {"login": user.login},
+        )
         return redirect("account_login")
     return render(request, "account/set_password.html", {"form": form, "account": user})
 

@@ -40,6 +40,7 @@ _STROKES = {
     "sort": "M5 6.2L8 3l3 3.2M5 9.8L8 13l3-3.2",
     "info": "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8M8 7.2v4M8 4.8v.2",
     "send": "M14 2L7 9M14 2L9.6 14 7 9 2 6.4z",
+    "user": "M8 2.2a2.8 2.8 0 100 5.6 2.8 2.8 0 000-5.6M2.6 14a5.4 5.4 0 0110.8 0",
     "print": "M4.4 6V2h7.2v4M4.4 11.4H2.2V6h11.6v5.4h-2.2M4.4 9.4h7.2V14H4.4z",
     "download": "M8 2v8M4.8 7L8 10.2 11.2 7M2.4 13.6h11.2",
 }
@@ -63,8 +64,9 @@ _STATUSES = {
 def icon(name: str) -> SafeString:
     """A decorative drawing; the word beside it carries the meaning."""
     return format_html(
-        '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">'
+        '<svg class="icon icon-{}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">'
         '<path d="{}"/></svg>',
+        name,
         _STROKES[name],
     )
 
@@ -100,8 +102,8 @@ def status_badge(status: str, retry_at: datetime | None = None) -> SafeString:
 def test_badge(mode: Any) -> SafeString:
     """TEST, for a mode "TEST" or True; nothing otherwise."""
     if mode is True or mode == "TEST":
-        return mark_safe('<span class="badge-test">TEST</span>')  # noqa: S308 - constant
-    return mark_safe("")  # noqa: S308 - constant
+        return mark_safe('<span class="badge-test">TEST</span>')
+    return mark_safe("")
 
 
 @register.filter
@@ -146,7 +148,7 @@ def audit_label(entry: AuditEntry) -> str:
 def address(email: str, url: str = "", copy: bool = True) -> SafeString:
     """An e-mail address that may break after its @, with a copy button where scripts run."""
     if not email:
-        return mark_safe("")  # noqa: S308 - constant
+        return mark_safe("")
     local, at, domain = email.rpartition("@")
     text = format_html("{}{}<wbr>{}", local, at, domain) if at else format_html("{}", email)
     if url:
@@ -181,7 +183,9 @@ def pagination(context: Context, page: Page[Any], noun: str = "") -> dict[str, A
         "pages": page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1),
         "ellipsis": page.paginator.ELLIPSIS,
         "sizes": paging.SIZES,
-        "kept": [(key, value) for key, values in request.GET.lists() if key not in ("page", "size") for value in values],
+        "kept": [
+            (key, value) for key, values in request.GET.lists() if key not in ("page", "size") for value in values
+        ],
     }
 
 
@@ -196,7 +200,12 @@ def sort_header(context: Context, label: str, name: str, css: str = "") -> SafeS
     state, mark = {name: ("ascending", "up"), f"-{name}": ("descending", "down")}.get(current, ("", "sort"))
     aria = format_html(' aria-sort="{}"', state) if state else ""
     return format_html(
-        '<th scope="col" class="{}"{}><a class="sort" href="?{}">{}{}</a></th>', css, aria, query.urlencode(), label, icon(mark)
+        '<th scope="col" class="{}"{}><a class="sort" href="?{}">{}{}</a></th>',
+        css,
+        aria,
+        query.urlencode(),
+        label,
+        icon(mark),
     )
 
 
@@ -232,10 +241,14 @@ def filter_bar(context: Context, content: str, active: bool = False, label: str 
         '<input type="hidden" name="{}" value="{}">',
         ((key, request.GET[key]) for key in ("sort", "size") if key in request.GET),
     )
-    clear = format_html('<a class="btn btn-link" href="{}">{}</a>', request.path, _("Effacer les filtres")) if active else ""
+    clear = (
+        format_html('<a class="btn btn-link" href="{}">{}</a>', request.path, _("Effacer les filtres"))
+        if active
+        else ""
+    )
     return format_html(
         '<form method="get" action="{}" class="filter-bar" role="search" aria-label="{}">{}{}'
-        '<div class="filter-actions"><button class="btn btn-outline-primary">{}</button>{}</div></form>',
+        '<div class="filter-actions"><button type="submit" class="btn btn-outline-primary">{}</button>{}</div></form>',
         request.path,
         label or _("Filtres"),
         content,
