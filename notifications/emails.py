@@ -111,7 +111,7 @@ def compose(
             "platform": settings.PLATFORM_NAME,
             "reason_mark": REASON_MARK,
             "tables_url": settings.BASE_URL + "/notifications/addresses/",
-            "labels": {"tables": _("Voir ce que reçoit chaque adresse")},
+            "labels": {"tables": _("Voir ce que reçoit chaque adresse"), "colon": _(" : ")},
         }
         return Message(
             event=event,
@@ -212,7 +212,7 @@ def _merchant_email(context: Context) -> Content:
     reference = context.data.get("transaction_id") or context.data.get("order_id") or ""
     about = f"{event.shop.name} - {reference}" if reference else event.shop.name
     return Content(
-        subject=f"{label} : {about}",
+        subject=_("%(event)s : %(about)s") % {"event": label, "about": about},
         headline=_("%(event)s, boutique %(shop)s.") % {"event": label, "shop": event.shop.name},
         facts=[*_shop_facts(event), *_payment_facts(event), (_("Règle de notification"), rule.display_label)],
         paragraphs=[],
@@ -230,7 +230,7 @@ def _buyer_email(context: Context) -> Content:
     label = wording.trigger_label(event.type)
     contact = event.shop.manager_email or getattr(event.company.manager_contact, "email", "")
     return Content(
-        subject=f"{label} : {event.shop.name}",
+        subject=_("%(event)s : %(about)s") % {"event": label, "about": event.shop.name},
         headline=_("%(event)s, boutique %(shop)s.") % {"event": label, "shop": event.shop.name},
         facts=_payment_facts(event),
         paragraphs=[

@@ -8,7 +8,6 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -89,7 +88,7 @@ class NotificationRule(models.Model):
     @property
     def display_label(self) -> str:
         """The label in the reader's language for a default rule (stored in French), else as typed."""
-        return gettext(self.label) if self.is_default else self.label
+        return wording.rule_label(self.label)
 
     @property
     def condition_facts(self) -> tuple[ConditionFacts, ...]:

@@ -69,7 +69,7 @@ def rule_facts(rule: NotificationRule) -> RuleFacts:
     return RuleFacts(
         reference=rule.reference,
         type=rule.type,
-        label=rule.display_label,
+        label=rule.label,
         enabled=rule.enabled,
         triggers=tuple(rule.triggers),
         conditions=rule.condition_facts,

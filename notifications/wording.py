@@ -4,14 +4,17 @@ The resolver speaks in codes; screens, mails, the API and the exports speak thro
 a reason reads the same everywhere.
 """
 
+from functools import cache
 from typing import Any
 
+from django.utils import translation
 from django.utils.encoding import force_str
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .catalogue import (
     BY_CODE,
+    DEFAULT_RULES,
     MODES,
     OPERATORS,
     RULE_TYPE_LABELS,
@@ -89,8 +92,19 @@ REMARKS = {
 
 def reason(code: str, params: dict[str, Any]) -> str:
     """The sentence of a reason code."""
-    template = force_str(REASONS[code])
-    return template % {key: params.get(key, "") for key in ("shop", "rule", "login", "address", "by", "on")}
+    values = {key: params.get(key, "") for key in ("shop", "rule", "login", "address", "by", "on")}
+    return force_str(REASONS[code]) % {**values, "rule": rule_label(values["rule"])}
+
+
+@cache
+def _default_labels() -> frozenset[str]:
+    with translation.override("fr"):
+        return frozenset(str(rule.label) for rule in DEFAULT_RULES)
+
+
+def rule_label(label: str) -> str:
+    """A rule's label in the active language while it is a default one (stored in French), else as typed."""
+    return _(label) if label in _default_labels() else label
 
 
 def decision_reason(decision: Decision) -> str:
@@ -156,7 +170,7 @@ def role_label(company: CompanyFacts, role: str) -> str:
             (rule.label for shop in company.shops if shop.site_id == site_id for rule in shop.rules if rule.reference == reference),
             reference,
         )
-        return _("Destinataire de la règle « %(rule)s » (%(shop)s)") % {"rule": label, "shop": names.get(site_id, site_id)}
+        return _("Destinataire de la règle « %(rule)s » (%(shop)s)") % {"rule": rule_label(label), "shop": names.get(site_id, site_id)}
     if kind == "user":
         return _("Compte utilisateur %(login)s") % {"login": about}
     return _("Compte SFTP %(login)s") % {"login": about}
@@ -226,5 +240,6 @@ def mail_reason(code: str, params: dict[str, Any]) -> str:
     template = MAIL_REASONS.get(code)
     if template is None:
         return ""
-    because = force_str(template) % {key: params.get(key, "") for key in ("shop", "rule", "login")}
+    values = {key: params.get(key, "") for key in ("shop", "rule", "login")}
+    because = force_str(template) % {**values, "rule": rule_label(values["rule"])}
     return _("Vous recevez ce message parce que %(because)s.") % {"because": because}

@@ -77,8 +77,9 @@ class EmailTransport:
 
     def _dialogue(self, smtp: smtplib.SMTP, delivery: Delivery, body: bytes) -> tuple[str, int, str]:
         sender = sanitize_address(settings.DEFAULT_FROM_EMAIL, "utf-8")
+        options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
         steps = (
-            lambda: smtp.mail(sender.rpartition("<")[2].rstrip(">")),
+            lambda: smtp.mail(sender.rpartition("<")[2].rstrip(">"), options),
             lambda: smtp.rcpt(addresses.for_sending(delivery.address)),
             lambda: smtp.data(body),
         )
