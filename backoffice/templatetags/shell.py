@@ -150,7 +150,7 @@ def address(email: str, url: str = "", copy: bool = True) -> SafeString:
     if not email:
         return mark_safe("")
     local, at, domain = email.rpartition("@")
-    text = format_html("{}{}<wbr>{}", local, at, domain) if at else format_html("{}", email)
+    text = format_html('{}{}<wbr><span class="domain">{}</span>', local, at, domain) if at else format_html("{}", email)
     if url:
         text = format_html('<a href="{}">{}</a>', url, text)
     button: SafeString | str = ""
