@@ -119,7 +119,9 @@ def _create_venv() -> None:
 
 def _works(python: Path) -> bool:
     try:
-        done = subprocess.run([python, "-c", "import pip, sys; sys.exit(sys.version_info < (3, 11))"], capture_output=True)
+        done = subprocess.run(
+            [python, "-c", "import pip, sys; sys.exit(sys.version_info < (3, 11))"], capture_output=True
+        )
     except OSError:
         return False
     return done.returncode == 0
@@ -170,7 +172,7 @@ def command_run() -> None:
     environment = {"BASE_URL": _base_url(port), "PORT": str(port)}
     say("3. Database: migrations and cache table")
     manage("migrate", "--verbosity", "0", **environment)
-    manage("createcachetable", **environment)
+    manage("createcachetable", "--verbosity", "0", **environment)
     say("4. Demonstration data")
     manage("demo", **environment)
     say("5. Web server and delivery worker")
@@ -204,7 +206,9 @@ def _refuse_busy_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             reason = "may not be opened by this user" if isinstance(error, PermissionError) else "is already in use"
-            fail(f"Port {port} {reason}. Stop what uses it, or choose another: make run PORT={port % 50000 + 1001}")
+            fail(
+                f"Port {port} {reason}. Stop what uses it, or choose another: make run PORT={port + 1 if port < 65535 else 8000}"
+            )
 
 
 def _env_file() -> dict[str, str]:
@@ -322,9 +326,7 @@ def command_test() -> None:
         url = POSTGRES_URL.replace("postgres://", "postgresql://", 1)
         if subprocess.run([PYTHON, "-c", probe, url], capture_output=True).returncode:
             return f"no PostgreSQL answers at {re.sub(r':[^:@/]+@', ':***@', POSTGRES_URL)} (set TEST_POSTGRES_URL)"
-        return suite(
-            *parallel, "-m", "not browser and not rabbitmq and not redis", DATABASE_URL=POSTGRES_URL
-        )
+        return suite(*parallel, "-m", "not browser and not rabbitmq and not redis", DATABASE_URL=POSTGRES_URL)
 
     steps.step("Tests on SQLite", lambda: suite(*parallel, "-m", "not browser and not rabbitmq and not redis"))
     steps.step("Tests in a browser", browser)

@@ -49,7 +49,8 @@ class EmailTransport:
             message = emails.build(delivery, self._backend)
             self._ensure_open()
             if isinstance(self._backend, EmailBackend) and self._backend.connection is not None:
-                outcome, code, reply = self._dialogue(self._backend.connection, delivery, message.message().as_bytes(linesep="\r\n"))
+                body = message.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]
+                outcome, code, reply = self._dialogue(self._backend.connection, delivery, body)
             else:
                 self._backend.send_messages([message])
                 outcome, code, reply = SENT, None, ""
@@ -109,6 +110,9 @@ class EmailTransport:
         if not self._open:
             self._backend.open()
             self._open = True
+            if isinstance(self._backend, EmailBackend) and self._backend.connection is not None:
+                # Without TLS and log-in the framework leaves the greeting to sendmail(), unused here.
+                self._backend.connection.ehlo_or_helo_if_needed()
 
     def _close(self) -> None:
         if self._open:

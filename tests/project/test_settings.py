@@ -1,0 +1,105 @@
+"""The environment: what is required, what is refused, what is documented."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+GOOD = {
+    "SECRET_KEY": "x" * 60,
+    "FIELD_ENCRYPTION_KEYS": "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    "DEBUG": "false",
+}
+
+
+def evaluate(expression: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The value of an expression over the settings, in a process that has only this environment."""
+    clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    # An empty value is "not set" to the settings, and hides what a developer's .env says.
+    known = dict.fromkeys(("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "EMAIL_URL", "REDIS_URL"), "")
+    return subprocess.run(
+        [sys.executable, "-c", f"from backoffice import settings; print(repr(({expression})))"],
+        cwd=cwd,
+        env={**clean, "PYTHONPATH": str(ROOT), **known, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "FIELD_ENCRYPTION_KEYS"])
+def test_without_its_secrets_the_product_does_not_start_and_says_why(missing: str) -> None:
+    done = evaluate("1", **{**GOOD, missing: ""})
+    assert done.returncode == 1
+    assert f"{missing} is not set" in done.stderr
+    assert ".env.example" in done.stderr
+
+
+def test_debug_needs_no_secrets() -> None:
+    assert evaluate("bool(settings.SECRET_KEY)", DEBUG="true").stdout.strip() == "True"
+
+
+@pytest.mark.parametrize(
+    "keys", ["k1:short", "nokeyid", "k1:MDEyMw==", ":MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="]
+)
+def test_a_malformed_field_key_is_refused_without_printing_it(keys: str) -> None:
+    done = evaluate("1", **{**GOOD, "FIELD_ENCRYPTION_KEYS": keys})
+    assert done.returncode == 1
+    assert "FIELD_ENCRYPTION_KEYS takes" in done.stderr
+    assert "MDEy" not in done.stderr.splitlines()[-1]
+
+
+def test_a_relative_database_path_counts_from_the_repository_root(tmp_path: Path) -> None:
+    done = evaluate(
+        "settings.DATABASES['default']['NAME']", cwd=tmp_path, **GOOD, DATABASE_URL="sqlite:///var/x.sqlite3"
+    )
+    assert done.stdout.strip() == repr(str(ROOT / "var" / "x.sqlite3"))
+
+
+def test_an_absolute_database_path_stays_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "x.sqlite3"
+    done = evaluate("settings.DATABASES['default']['NAME']", **GOOD, DATABASE_URL=f"sqlite:///{target}")
+    assert done.stdout.strip() == repr(str(target))
+
+
+@pytest.mark.parametrize(("base_url", "secure"), [("http://localhost:8000", "False"), ("https://b.example", "True")])
+def test_the_scheme_of_base_url_alone_decides_secure_cookies(base_url: str, secure: str) -> None:
+    found = "settings.SESSION_COOKIE_SECURE, settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS > 0"
+    done = evaluate(found, **GOOD, BASE_URL=base_url)
+    assert done.stdout.strip() == f"{(secure == 'True',) * 3}"
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://127.0.0.1:2525", "smtp+tls://u:p@mail.example:587", "smtp://h:25/?timeout=900"]
+)
+def test_a_silent_mail_server_is_given_up_in_time_whatever_the_url(url: str) -> None:
+    done = evaluate("settings.EMAIL_TIMEOUT, settings.EMAIL_BACKEND", **GOOD, EMAIL_URL=url)
+    assert done.stdout.strip() == "(8, 'django.core.mail.backends.smtp.EmailBackend')"
+
+
+def test_transient_mail_failures_are_retried_for_72_hours() -> None:
+    assert sum(settings.EMAIL_RETRY_DELAYS) >= 72 * 3600
+
+
+def test_env_example_lists_exactly_what_the_settings_read() -> None:
+    """Guards .env.example against drift."""
+    tree = ast.parse((ROOT / "backoffice" / "settings.py").read_text(encoding="utf-8"))
+    read = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = ast.unparse(node.func)
+            if function == "_required" or re.fullmatch(r"env\.\w+", function):
+                read.add(node.args[0].value)
+    listed = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed - {"PORT"} == read
+
+
+def test_the_env_example_can_be_used_as_it_is(tmp_path: Path) -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    values = dict(re.findall(r"^([A-Z_]+)=(.*)$", "\n".join(lines), re.MULTILINE))
+    assert values == {"SECRET_KEY": "", "FIELD_ENCRYPTION_KEYS": ""}
