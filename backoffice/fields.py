@@ -81,7 +81,7 @@ class EmailListFormField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         return addresses.join(value) if isinstance(value, list) else value
 
-    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+    def clean(self, value: Any) -> list[str]:
         text: str = super().clean(value)
         pieces, errors = [], []
         for piece in addresses.split(text):

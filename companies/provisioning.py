@@ -246,12 +246,13 @@ class _Loader:
         if contacts is None:
             return
         changed: Any = False
+        before = len(self.errors)
         with self.guarded(path, source):
             if company is None:
                 company = services.company_create(actor=self.actor, reference=reference, **fields)
             else:
                 changed = services.company_update(company=company, actor=self.actor, **fields)
-        if company is None or company.pk is None:
+        if len(self.errors) != before:
             return
         changed = self.save_contacts(path, company, contacts) or changed
         for shop_path, shop_item in self.items(source.get("shops"), f"{path}.shops"):
@@ -314,6 +315,8 @@ class _Loader:
         values, algorithms = keys
         created = shop is None
         changed: Any = False
+        columns: dict[str, Any] = {**fields, **algorithms}
+        before = len(self.errors)
         with self.guarded(path, source):
             if shop is None:
                 shop = shop_services.shop_create(
@@ -322,12 +325,11 @@ class _Loader:
                     notify=self.notify,
                     default_rules=source.get("rules") is None,
                     site_id=site_id,
-                    **fields,
-                    **algorithms,
+                    **columns,
                 )
             else:
-                changed = shop_services.shop_update(shop=shop, actor=self.actor, **fields, **algorithms)
-        if shop is None or shop.pk is None:
+                changed = shop_services.shop_update(shop=shop, actor=self.actor, **columns)
+        if len(self.errors) != before:
             return
         for kind, value in values.items():
             with self.guarded(f"{path}.keys.{kind}", {}):
@@ -429,10 +431,9 @@ class _Loader:
         if not isinstance(triggers, list) or not all(isinstance(code, str) for code in triggers):
             where = "trigger" if "trigger" in source else "triggers"
             self.refuse(f"{path}.{where}", _("une liste de textes est attendue"), source[where])
-        for name, default in (("conditions", []), ("recipients", [])):
+        for name, kind in (("conditions", dict), ("recipients", str)):
             if name in source:
-                value = default if source[name] is None else source[name]
-                kind = dict if name == "conditions" else str
+                value = [] if source[name] is None else source[name]
                 if not isinstance(value, list) or not all(isinstance(entry, kind) for entry in value):
                     self.refuse(f"{path}.{name}", _("une liste est attendue"), value)
                 else:

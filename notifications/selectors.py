@@ -296,4 +296,4 @@ def rules_of(shop: Shop) -> QuerySet[NotificationRule]:
 
 
 def rule_type_order(rule_type: str) -> int:
-    return list(catalogue.RULE_TYPE_LABELS).index(rule_type)  # type: ignore[arg-type]
+    return list(catalogue.RULE_TYPE_LABELS).index(rule_type)

@@ -26,13 +26,12 @@ class Command(BaseCommand):
             self._run(sys.stdin.buffer)
             return
         try:
-            stream = Path(options["file"]).open("rb")
+            with Path(options["file"]).open("rb") as stream:
+                self._run(stream)
         except OSError as error:
             raise CommandError(
                 _("%(file)s ne peut pas être lu : %(reason)s") % {"file": options["file"], "reason": error.strerror}
             ) from error
-        with stream:
-            self._run(stream)
 
     def _run(self, stream: BinaryIO) -> None:
         counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
