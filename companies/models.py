@@ -20,8 +20,8 @@ from backoffice.crypto import EncryptedTextField
 from backoffice.fields import EmailListField, OneEmailField
 
 reference_validator = RegexValidator(
-    r"^[a-z0-9][a-z0-9-]{0,39}\Z",
-    _("Une référence compte 1 à 40 lettres minuscules, chiffres ou tirets, et ne commence pas par un tiret."),
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+    _("Une référence compte 1 à 64 lettres sans accent, chiffres ou caractères . _ - et commence par une lettre ou un chiffre."),
 )
 
 
@@ -50,7 +50,7 @@ def validate_time_zone(name: str) -> None:
 
 
 class Company(models.Model):
-    reference = models.CharField(_("référence"), max_length=40, unique=True, validators=[reference_validator])
+    reference = models.CharField(_("référence"), max_length=64, unique=True, validators=[reference_validator])
     name = models.CharField(_("raison sociale"), max_length=200)
     registration_number = models.CharField(_("numéro d'immatriculation"), max_length=40, blank=True)
     address = models.TextField(_("adresse du siège"), max_length=500, blank=True)
@@ -145,8 +145,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         validators=[
             RegexValidator(
-                r"^[A-Za-z0-9][A-Za-z0-9._+@-]{1,63}\Z",
-                _("Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ + @ -"),
+                r"^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}\Z",
+                _("Un identifiant compte 1 à 64 lettres sans accent, chiffres ou caractères . _ + @ -"),
             )
         ],
     )
@@ -219,8 +219,8 @@ class SftpAccount(models.Model):
         unique=True,
         validators=[
             RegexValidator(
-                r"^[A-Za-z0-9][A-Za-z0-9._-]{1,63}\Z",
-                _("Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ -"),
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+                _("Un identifiant compte 1 à 64 lettres sans accent, chiffres ou caractères . _ -"),
             )
         ],
     )

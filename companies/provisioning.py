@@ -136,7 +136,7 @@ class _Loader:
 
     def refuse(self, path: str, message: object, value: Any = ...) -> None:
         shown = "" if value is ... else f" ({_cut(value)})"
-        self.errors.append(f"{path}: {message}{shown}")
+        self.errors.append(f"{path.lstrip('.') or '$'}: {message}{shown}")
 
     def mapping(self, value: Any, path: str, allowed: set[str], required: tuple[str, ...] = ()) -> dict[str, Any] | None:
         """The object at a path with known keys only, or None after refusing it."""
@@ -163,7 +163,9 @@ class _Loader:
         for position, item in enumerate(value):
             yield f"{path}[{position}]", item
 
-    def texts(self, source: dict[str, Any], names: tuple[str, ...], path: str) -> dict[str, str]:
+    def texts(
+        self, source: dict[str, Any], names: tuple[str, ...], path: str, cleared: dict[str, Any] = CLEARED
+    ) -> dict[str, str]:
         """The given text values, `null` turned into what clears the field."""
         found = {}
         for name in names:
@@ -171,7 +173,7 @@ class _Loader:
                 continue
             value = source[name]
             if value is None:
-                found[name] = CLEARED.get(name, "")
+                found[name] = cleared.get(name, "")
             elif isinstance(value, str):
                 found[name] = value.strip()
             else:
@@ -212,7 +214,7 @@ class _Loader:
     # --- Objects ----------------------------------------------------------------------------------
 
     def load(self, document: Any) -> None:
-        root = self.mapping(document, "$", {"companies"}, ("companies",))
+        root = self.mapping(document, "", {"companies"}, ("companies",))
         if root is None:
             return
         listed = root["companies"] if isinstance(root["companies"], list) else []
@@ -484,7 +486,7 @@ class _Loader:
             self.refuse(f"{path}.login", _("cet identifiant appartient à une autre société"), login)
             return
         before = len(self.errors)
-        fields: dict[str, Any] = self.texts(source, USER_TEXTS, path)
+        fields: dict[str, Any] = self.texts(source, USER_TEXTS, path, {})
         role = source.get("role", ... if user else Role.VIEWER.value)
         if role is not ... and role not in Role.values:
             self.refuse(f"{path}.role", _("rôle inconnu"), role)
@@ -564,7 +566,7 @@ class _Loader:
             if account is not None and account.company_id != company.pk:
                 self.refuse(f"{where}.login", _("cet identifiant appartient à une autre société"), login)
                 continue
-            fields = self.texts(source, SFTP_TEXTS, where)
+            fields = self.texts(source, SFTP_TEXTS, where, {})
             with self.guarded(where, source):
                 if account is None:
                     services.sftp_account_create(

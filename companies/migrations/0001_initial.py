@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             name='Company',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9-]{0,39}\\Z', 'Une référence compte 1 à 40 lettres minuscules, chiffres ou tirets, et ne commence pas par un tiret.')], verbose_name='référence')),
+                ('reference', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\\Z', 'Une référence compte 1 à 64 lettres sans accent, chiffres ou caractères . _ - et commence par une lettre ou un chiffre.')], verbose_name='référence')),
                 ('name', models.CharField(max_length=200, verbose_name='raison sociale')),
                 ('registration_number', models.CharField(blank=True, max_length=40, verbose_name="numéro d'immatriculation")),
                 ('address', models.TextField(blank=True, max_length=500, verbose_name='adresse du siège')),
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
             name='SftpAccount',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('login', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{1,63}\\Z', 'Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ -')], verbose_name='identifiant')),
+                ('login', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\\Z', 'Un identifiant compte 1 à 64 lettres sans accent, chiffres ou caractères . _ -')], verbose_name='identifiant')),
                 ('email', backoffice.fields.OneEmailField(max_length=254, verbose_name='e-mail')),
                 ('language', models.CharField(blank=True, choices=[('fr', 'Français'), ('en', 'Anglais')], max_length=2, verbose_name='langue')),
                 ('is_active', models.BooleanField(default=True, verbose_name='actif')),
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('password', models.CharField(max_length=128, verbose_name='password')),
                 ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
                 ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('login', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._+@-]{1,63}\\Z', 'Un identifiant compte 2 à 64 lettres sans accent, chiffres ou caractères . _ + @ -')], verbose_name='identifiant')),
+                ('login', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._+@-]{0,63}\\Z', 'Un identifiant compte 1 à 64 lettres sans accent, chiffres ou caractères . _ + @ -')], verbose_name='identifiant')),
                 ('email', backoffice.fields.OneEmailField(max_length=254, verbose_name='e-mail')),
                 ('title', models.CharField(blank=True, max_length=20, verbose_name='civilité')),
                 ('first_name', models.CharField(blank=True, max_length=100, verbose_name='prénom')),
