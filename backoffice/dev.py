@@ -457,6 +457,8 @@ def command_same_strings(committed: str, extracted: str) -> None:
     """Fail when extracting the strings again would add or remove one."""
     import polib
 
+    if not Path(committed).exists():
+        fail(f"{CATALOGUE} does not exist: run make messages")
     before, after = ({_key(entry) for entry in polib.pofile(path)} for path in (committed, extracted))
     for _context, text in sorted(after - before):
         say(f"not in the catalogue (run make messages): {text!r}")
