@@ -92,6 +92,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "backoffice.middleware.TrustedProxyMiddleware",
+    "notifications.api.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backoffice.middleware.HeadersMiddleware",
@@ -276,7 +277,6 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 API_MAX_BODY_BYTES = 2 * 1024 * 1024
 API_MAX_EVENTS = 1000
-NINJA_DOCS_VIEW = None
 
 # --- Logs: one JSON object a line, without secrets or personal data ----------------------------
 structlog.configure(

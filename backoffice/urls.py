@@ -14,6 +14,7 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
+    path("api/", include("notifications.api")),
     path("admin/", admin.site.urls),
     path("", include("companies.urls")),
 ]

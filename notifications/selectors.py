@@ -191,6 +191,12 @@ def deliveries(company: Company, membership: Membership | None = None) -> QueryS
     return found.order_by("-created_at", "-pk")
 
 
+def deliveries_of(company: Company | None) -> QuerySet[Delivery]:
+    """Every delivery of a company, or of the platform, for a program with a token; newest first."""
+    found = Delivery.objects.select_related("event", "shop", "rule").order_by("-created_at", "-pk")
+    return found if company is None else found.filter(company=company)
+
+
 def deliveries_filtered(
     found: QuerySet[Delivery],
     *,

@@ -1,0 +1,36 @@
+"""`manage.py api_token NAME [--company REFERENCE]`: makes a token and prints it once."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from companies.audit import Actor
+from companies.models import Company
+from notifications.tokens import token_create
+
+
+class Command(BaseCommand):
+    help = "Makes an API token for the platform, or for one company, and prints it alone on the last line."
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="what the token is for; shown in lists")
+        parser.add_argument("--company", metavar="REFERENCE", help="the only company it speaks for")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        company = None
+        if options["company"] is not None:
+            company = Company.objects.filter(reference=options["company"]).first()
+            if company is None:
+                raise CommandError(
+                    _("Aucune société ne porte la référence « %(value)s ».") % {"value": options["company"]}
+                )
+        try:
+            _token, text = token_create(name=options["name"], company=company, actor=Actor.command("api_token"))
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        self.stdout.write(_("Ce jeton ne sera plus jamais affiché :"))
+        self.stdout.write(text)
