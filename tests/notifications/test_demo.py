@@ -1,0 +1,63 @@
+"""`manage.py demo`: a month of history, once, and never beside real companies by accident."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from companies import demo
+from companies.models import AuditEntry, Company, User
+from notifications.models import Attempt, Delivery, Event, NotificationRule
+from tests.factories import CompanyFactory
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("demo", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def counts() -> tuple[int, ...]:
+    return tuple(model.objects.count() for model in (Company, User, AuditEntry, Event, Delivery, Attempt))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demonstration_has_a_varied_month_and_loading_it_again_writes_nothing():
+    first = run()
+    before = counts()
+    second = run()
+
+    assert counts() == before
+    for text in (first, second):
+        for login, password in demo.PASSWORDS.items():
+            assert login in text
+            assert password in text
+            assert User.objects.get(login=login).check_password(password)
+        assert text.rstrip().endswith("http://localhost:8000")
+    assert min(len(password) for password in demo.PASSWORDS.values()) >= 12
+
+    deliveries = Delivery.objects.all()
+    assert {"sent", "retry", "dead", "not_sent"} == set(
+        deliveries.order_by().values_list("status", flat=True).distinct()
+    )
+    assert {"TEST", "PRODUCTION"} == set(deliveries.order_by().values_list("mode", flat=True).distinct())
+    assert set(deliveries.filter(address=demo.FAILING_ADDRESS).values_list("status", flat=True)) == {"dead"}
+    assert "550" in deliveries.filter(address=demo.FAILING_ADDRESS).first().error
+    days = {delivery.created_at.date() for delivery in deliveries}
+    assert len(days) > 20
+    assert (timezone.now() - deliveries.order_by("created_at").first().created_at).days >= 30
+    assert not deliveries.filter(sent_at__gt=timezone.now()).exists()
+    assert len({entry.at.date() for entry in AuditEntry.objects.all()}) > 5
+    gap = NotificationRule.objects.get(shop__site_id=demo.TRADE, reference="ipn-end")
+    assert gap.enabled
+    assert gap.recipients == []
+    assert gap.emptied_by == "Claire Morel"
+
+
+@pytest.mark.django_db
+def test_the_demonstration_refuses_a_database_with_other_companies():
+    CompanyFactory(reference="vraie-societe")
+    with pytest.raises(CommandError, match="--force"):
+        run()
+    assert Company.objects.count() == 1
