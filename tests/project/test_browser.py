@@ -1,33 +1,467 @@
-"""In a real browser: log-in works as a person does it, and no page breaks the content security policy."""
+"""The site in a real browser: accessibility, console, the paths of a visitor, keyboard, no scripts.
 
-from collections.abc import Callable
+The pages are found by following links from home, so a new page is walked as soon as one leads to it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.db import transaction
+from django.test import Client
+from django.urls import Resolver404, resolve
+from django.utils import timezone
 
+from backoffice import menu
 from companies.models import User
-from tests import factories
+from companies.provisioning import provision
+from notifications import dispatch
+from notifications.models import Attempt, Delivery
+from notifications.services import publish
+from shops.models import Shop
+from tests.factories import PASSWORD, DeliveryFactory, EventFactory, MessageFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+ADDRESSES, BY_NOTIFICATION, JOURNAL, HISTORY = (
+    "/notifications/addresses/",
+    "/notifications/by-notification/",
+    "/notifications/journal/",
+    "/settings/company/history/",
+)
+LYON = "/settings/shops/20000002/configuration/"
+DOORS = ["/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/", "/accounts/inactive/"]
+MISSING = "/nothing-here/"
 
-def test_a_user_logs_in_and_arrives_at_home(page: Any) -> None:
-    user = factories.UserFactory()
+COMPANY = {
+    "reference": "maison-lumiere",
+    "name": "Maison Lumière SAS",
+    "registration_number": "732829320",
+    "address": "1 rue de la Paix, 75002 Paris",
+    "country": "FR",
+    "manager_contact": {
+        "title": "Mme",
+        "first_name": "Claire",
+        "last_name": "Morel",
+        "email": "claire@lumiere.example",
+        "phone": "+33102030405",
+    },
+    "technical_contact": {
+        "title": "M.",
+        "first_name": "Hugo",
+        "last_name": "Petit",
+        "email": "hugo@agence.example",
+    },
+    # Nobody is told of an incident: the gap.
+    "incident_emails": [],
+    "users": [
+        {
+            "login": "claire",
+            "email": "claire@lumiere.example",
+            "first_name": "Claire",
+            "last_name": "Morel",
+            "role": "administrator",
+            "shops": "*",
+            "password": PASSWORD,
+        },
+        {"login": "paul", "email": "paul@lumiere.example", "first_name": "Paul", "role": "viewer", "shops": ["20000002"]},
+    ],
+    "sftp_accounts": [{"login": "lumiere-compta", "email": "compta@lumiere.example"}],
+    "shops": [
+        {
+            "site_id": "20000001",
+            "name": "Lumière Paris",
+            "manager_email": None,
+            "contracts": [{"number": "5785350", "network": "CB", "three_d_secure": False}],
+        },
+        {
+            "site_id": "20000002",
+            "name": "Lumière Lyon",
+            "manager_email": "lyon@lumiere.example",
+            "rules": [
+                {
+                    "reference": "ipn-end",
+                    "type": "ipn_call",
+                    "triggers": ["payment.accepted", "payment.refused"],
+                    "label": "URL de notification à la fin du paiement",
+                    "url_test": "https://lyon.lumiere.example/ipn-test",
+                    "url_production": "https://lyon.lumiere.example/ipn",
+                    "recipients": ["@shop_manager", "dev@agence.example"],
+                },
+                {
+                    "reference": "mail-payment",
+                    "type": "merchant_email",
+                    "trigger": "payment.accepted",
+                    "label": "E-mail de confirmation de paiement",
+                    "recipients": ["caisse.lyon@lumiere.example", "compta@lumiere.example"],
+                },
+            ],
+        },
+        {"site_id": "20000003", "name": "Lumière en ligne", "manager_email": "web+commandes@lumiere.example"},
+        {
+            "site_id": "20000004",
+            "name": "L'Atelier d'été",
+            "manager_email": None,
+            "rules": [
+                {
+                    "reference": "ipn-end",
+                    "type": "ipn_call",
+                    "trigger": "payment.accepted",
+                    "label": "URL de notification à la fin du paiement",
+                    "url_production": "https://atelier.lumiere.example/ipn",
+                    "recipients": [],
+                }
+            ],
+        },
+    ],
+}
+
+
+@pytest.fixture
+def claire() -> User:
+    """The administrator of a company of four shops: one gap, one address whose mails fail, some history."""
+    provision({"companies": [COMPANY]})
+    lyon = Shop.objects.get(site_id="20000002")
+    with transaction.atomic():
+        publish(
+            type="payment.accepted",
+            company=lyon.company,
+            shop=lyon,
+            data={"transaction_id": "a1b2c3", "order_id": "L-1", "amount": 1990, "currency": "EUR"},
+        )
+    dispatch.deliver_until_idle()
+    event = EventFactory(shop=lyon)
+    failed = DeliveryFactory(
+        event=event,
+        message=MessageFactory(event=event),
+        address="caisse.lyon@lumiere.example",
+        status=Delivery.Status.DEAD,
+        attempt_count=1,
+        error="550 5.1.1 mailbox unavailable",
+    )
+    Attempt.objects.create(
+        delivery=failed,
+        number=1,
+        started_at=timezone.now() - timedelta(minutes=5),
+        outcome=Attempt.Outcome.PERMANENT,
+        code=550,
+        reply="5.1.1 mailbox unavailable",
+    )
+    return User.objects.get(login="claire")
+
+
+@pytest.fixture
+def logged_in(claire: User, log_in_browser: Callable[[User], None]) -> User:
+    log_in_browser(claire)
+    return claire
+
+
+def needs(*paths: str) -> None:
+    for path in paths:
+        if not menu.exists(path):
+            pytest.skip(f"nothing is installed at {path} yet")
+
+
+def text_of(locator: Any) -> str:
+    """The visible text on one line: long addresses are broken after their at sign."""
+    return locator.inner_text().replace("\n", "")
+
+
+# --- Which pages ----------------------------------------------------------------------------------
+
+
+def pages_reached_from_home(client: Client) -> list[str]:
+    """One path per view, found by following the links of the pages; no downloads, no administration."""
+    found: dict[str, str] = {}
+    queue = ["/"]
+    while queue:
+        path = queue.pop(0)
+        try:
+            view = resolve(urlsplit(path).path).view_name
+        except Resolver404:
+            continue
+        if view in found or view.startswith("admin:") or re.search(r"csv|download|openapi", path):
+            continue
+        response = client.get(path)
+        if response.status_code != 200 or not response.headers["Content-Type"].startswith("text/html"):
+            continue
+        found[view] = path
+        body = response.content.decode()
+        for href in re.findall(r'<a\b[^>]*?\bhref="([^"#]+)', body):
+            target = urljoin(path, unescape(href))
+            if target.startswith("/"):
+                queue.append(target)
+    return list(found.values())
+
+
+def test_every_page_of_the_menu_is_among_the_walked_ones(claire: User, client_for: Callable[..., Client]) -> None:
+    reached = {urlsplit(path).path for path in pages_reached_from_home(client_for(claire))}
+    installed = {entry.path for section in menu.MENU for entry in section.entries if menu.exists(entry.path)}
+    assert installed <= reached
+    assert "/account/" in reached
+
+
+# --- Accessibility, console, width ----------------------------------------------------------------
+
+
+@pytest.fixture
+def complaints(page: Any) -> list[str]:
+    """What the console and the scripts of the page complain about, as it happens."""
+    heard: list[str] = []
+
+    def hear(message: Any) -> None:
+        if message.type in ("error", "warning") and "status of 404" not in message.text:
+            heard.append(f"{page.url}: {message.text}")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: heard.append(f"{page.url}: {error}"))
+    page.on("requestfailed", lambda request: heard.append(f"{request.url}: {request.failure}"))
+    return heard
+
+
+def violations(page: Any) -> list[str]:
+    """axe-core's findings on the page as it is now, one line each."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{page.url} [{item['id']}] {item['help']}: {node['target']} {node['html'][:160]}"
+        for item in found
+        for node in item["nodes"]
+    ]
+
+
+def overflow(page: Any) -> list[str]:
+    """What makes the page wider than the window; empty when nothing does."""
+    return page.evaluate(
+        """() => {
+          const root = document.documentElement, width = root.clientWidth;
+          if (root.scrollWidth <= width) return [];
+          const wide = [...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > width + 1);
+          return [location.pathname + " is " + root.scrollWidth + " px wide in a window of " + width]
+            .concat(wide.slice(0, 5).map(e => e.tagName + "." + e.className));
+        }"""
+    )
+
+
+def inspect(page: Any, path: str, *, dark: bool) -> list[str]:
+    """Everything wrong with one page: wide, narrow and, where asked, dark."""
+    # Colours in the middle of a transition are nobody's.
+    page.emulate_media(reduced_motion="reduce")
+    response = page.goto(path)
+    assert response.status == (404 if path == MISSING else 200), path
+    wrong = violations(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    wrong += violations(page) + overflow(page)
+    if dark:
+        page.emulate_media(color_scheme="dark")
+        wrong += [f"dark: {line}" for line in violations(page)]
+        page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    return wrong
+
+
+def test_pages_of_a_merchant_are_accessible_quiet_and_narrow_enough(
+    logged_in: User, page: Any, complaints: list[str], client_for: Callable[..., Client]
+) -> None:
+    wrong: list[str] = []
+    for number, path in enumerate(pages_reached_from_home(client_for(logged_in))):
+        wrong += inspect(page, path, dark=path in ("/", ADDRESSES, LYON) or number % 3 == 0)
+    assert not wrong, "\n".join(wrong)
+    assert not complaints
+
+
+def test_pages_without_log_in_are_accessible_quiet_and_narrow_enough(page: Any, complaints: list[str]) -> None:
+    wrong: list[str] = []
+    for path in [*DOORS, MISSING, *(path for path in ("/status/",) if menu.exists(path))]:
+        wrong += inspect(page, path, dark=path in (DOORS[0], MISSING))
+    assert not wrong, "\n".join(wrong)
+    assert not complaints
+
+
+# --- The first visitor ----------------------------------------------------------------------------
+
+
+def test_a_user_logs_in_and_arrives_at_home(claire: User, page: Any, complaints: list[str]) -> None:
     page.goto("/")
-    page.fill("[name=login]", user.login)
-    page.fill("[name=password]", factories.PASSWORD)
-    page.click("main [type=submit]")
+    page.get_by_label("Identifiant").fill(claire.login)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Se connecter").click()
     page.wait_for_url("**/")
-    assert page.locator("h1").count() == 1
-    assert user.company is not None
-    assert user.company.name in page.content()
+    assert page.locator("h1").inner_text() == "Accueil"
+    assert "Maison Lumière SAS" in page.locator(".top-bar").inner_text()
+    assert not complaints
 
 
-def test_home_runs_without_console_errors(page: Any, log_in_browser: Callable[[User], None]) -> None:
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    log_in_browser(factories.UserFactory())
-    assert page.goto("/").status == 200
-    assert page.locator("html").get_attribute("lang") == "fr"
-    assert complaints == []
+def test_a_first_visitor_learns_who_is_told_when_a_url_fails_and_where_to_change_it(
+    logged_in: User, page: Any, complaints: list[str]
+) -> None:
+    needs(BY_NOTIFICATION, LYON)
+    page.goto("/")
+    page.get_by_role("link", name="Qui est prévenu si une URL de notification échoue").click()
+    page.wait_for_url(f"**{BY_NOTIFICATION}**")
+    lines = page.locator("main tr", has_text="Lumière Lyon").filter(has_text="agence.example")
+    assert lines.first.is_visible()
+    told = text_of(page.locator("main"))
+    for address in (
+        "claire@lumiere.example",
+        "lyon@lumiere.example",
+        "dev@agence.example",
+        "web+commandes@lumiere.example",
+    ):
+        assert address in told
+    assert "Atelier" in told, "the shop where nobody is told is named as well"
+    # The second click leads to where it is changed.
+    lines.first.get_by_role("link", name=re.compile("modifier", re.IGNORECASE)).first.click()
+    page.wait_for_load_state()
+    assert urlsplit(page.url).path.startswith("/settings/")
+    assert "Lumière Lyon" in page.locator("main").inner_text()
+    assert not complaints
+
+
+# --- Changing an address --------------------------------------------------------------------------
+
+
+def change_manager_address(page: Any, typed: str) -> None:
+    page.get_by_label("E-mail gestionnaire").first.fill(typed)
+    page.get_by_role("button", name="Enregistrer").first.click()
+    page.wait_for_load_state()
+
+
+def assert_the_error_names(page: Any, typed: str) -> None:
+    assert page.get_by_label("E-mail gestionnaire").first.input_value() == typed
+    assert typed in page.locator("main .error-summary").inner_text()
+    assert Shop.objects.get(site_id="20000002").manager_email == "lyon@lumiere.example"
+
+
+def assert_the_change_is_told(page: Any, address: str) -> None:
+    assert address in text_of(page.locator(".messages"))
+    assert Shop.objects.get(site_id="20000002").manager_email == address
+    page.goto(ADDRESSES + "?q=nouvelle")
+    assert address in text_of(page.locator("main"))
+    page.goto(HISTORY)
+    assert address in text_of(page.locator("main"))
+
+
+def test_a_bad_manager_address_comes_back_with_its_error_and_a_good_one_is_told(
+    logged_in: User, page: Any, complaints: list[str]
+) -> None:
+    needs(LYON, ADDRESSES, HISTORY)
+    page.goto(LYON)
+    change_manager_address(page, "lyon@@lumiere")
+    assert_the_error_names(page, "lyon@@lumiere")
+    on_the_error = page.evaluate("document.activeElement.matches('.error-summary, [aria-invalid=true]')")
+    assert on_the_error, "focus is on the first error"
+    change_manager_address(page, "nouvelle.lyon@lumiere.example")
+    assert_the_change_is_told(page, "nouvelle.lyon@lumiere.example")
+    assert not complaints
+
+
+# --- Without scripts ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scriptless_page(logged_in: User, browser: Any, live_server: Any, browser_context: Any) -> Iterator[Any]:
+    """A page of a telephone's browser with JavaScript off, logged in."""
+    context = browser.new_context(
+        base_url=live_server.url,
+        java_script_enabled=False,
+        locale="fr-FR",
+        viewport={"width": 390, "height": 844},
+        storage_state=browser_context.storage_state(),
+    )
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_without_scripts_the_form_names_the_error_and_saves(scriptless_page: Any) -> None:
+    needs(LYON, ADDRESSES, HISTORY)
+    scriptless_page.goto(LYON)
+    change_manager_address(scriptless_page, "lyon@@lumiere")
+    assert_the_error_names(scriptless_page, "lyon@@lumiere")
+    change_manager_address(scriptless_page, "nouvelle.lyon@lumiere.example")
+    assert_the_change_is_told(scriptless_page, "nouvelle.lyon@lumiere.example")
+
+
+def test_without_scripts_the_menu_opens_and_the_journal_filters(scriptless_page: Any) -> None:
+    needs(JOURNAL)
+    page = scriptless_page
+    page.goto("/")
+    assert not page.locator("#side-menu").is_visible()
+    page.get_by_role("button", name="Menu", exact=True).click()
+    page.locator("#side-menu").get_by_role("link", name="Journal").click()
+    page.wait_for_url(f"**{JOURNAL}")
+    rows = page.locator("main tbody tr")
+    assert rows.count() >= 3
+    page.locator("main select[name=status]").select_option("dead")
+    page.locator("main form:has(select[name=status]) button[type=submit]").first.click()
+    page.wait_for_url("**status=dead**")
+    assert rows.count() == 1
+    assert "caisse.lyon@lumiere.example" in text_of(rows.first)
+    rows.first.locator("a[href^='/notifications/journal/']").first.click()
+    page.wait_for_load_state()
+    assert "mailbox unavailable" in page.locator("main").inner_text()
+
+
+# --- Keyboard -------------------------------------------------------------------------------------
+
+
+def focused(page: Any) -> str:
+    return page.evaluate("(document.activeElement.innerText || document.activeElement.name || '').trim()")
+
+
+def tab_to(page: Any, wanted: Callable[[], bool], limit: int = 60) -> None:
+    for _press in range(limit):
+        page.keyboard.press("Tab")
+        if wanted():
+            return
+    pytest.fail(f"not reached within {limit} presses of Tab; focus is on {focused(page)!r}")
+
+
+def test_the_keyboard_alone_skips_to_the_content_walks_the_menu_and_submits(logged_in: User, page: Any) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Aller au contenu"
+    assert page.locator(".skip-link").bounding_box()["y"] >= 0, "the skip link shows while it has the focus"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/account/")
+    tab_to(page, lambda: page.evaluate("document.activeElement.matches('.menu-button')"))
+    page.keyboard.press("Enter")
+    assert page.locator("#side-menu").is_visible()
+    tab_to(page, lambda: focused(page) == "Accueil", limit=5)
+    page.keyboard.press("Escape")
+    assert not page.locator("#side-menu").is_visible()
+    assert page.evaluate("document.activeElement.matches('.menu-button')"), "focus comes back to the button"
+
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto("/account/")
+    tab_to(page, lambda: focused(page) == "first_name")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Clara")
+    page.keyboard.press("Enter")
+    page.locator(".messages .notice").wait_for()
+    assert User.objects.get(login="claire").first_name == "Clara"
+
+
+# --- Language -------------------------------------------------------------------------------------
+
+
+def test_the_language_switch_stays_on_the_page_and_translates_it(logged_in: User, page: Any) -> None:
+    path = f"{JOURNAL}?status=dead" if menu.exists(JOURNAL) else "/account/"
+    page.goto(path)
+    french = page.locator("main .lead-sentence").inner_text()
+    page.get_by_role("button", name="English").click()
+    page.wait_for_selector("html[lang=en]")
+    assert page.url.endswith(path)
+    assert page.locator(".skip-link").text_content() == "Skip to content"
+    assert page.locator("main .lead-sentence").inner_text() != french
+    page.get_by_role("button", name="Français").click()
+    page.wait_for_selector("html[lang=fr]")
+    assert page.locator("main .lead-sentence").inner_text() == french
