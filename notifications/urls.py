@@ -1,0 +1,15 @@
+"""Pages of the Notifications menu. Paths are those of the interface description."""
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("notifications/addresses/", views.addresses, name="addresses"),
+    path("notifications/by-notification/", views.by_notification, name="by_notification"),
+    path("notifications/journal/", views.journal, name="journal"),
+    path("notifications/journal/<uuid:key>/", views.delivery, name="delivery"),
+    path("notifications/journal/<uuid:key>/html/", views.delivery_html, name="delivery_html"),
+    path("notifications/journal/<uuid:key>/resend/", views.delivery_resend, name="delivery_resend"),
+    path("notifications/journal/<uuid:key>/cancel/", views.delivery_cancel, name="delivery_cancel"),
+]

@@ -1,0 +1,310 @@
+"""Pages of the Notifications menu: addresses, the same by notification, and the journal."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.encoding import force_str
+from django.utils.translation import gettext as _
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_http_methods, require_safe
+
+from backoffice import paging
+from companies import access, permissions
+from companies.access import CompanyRequest, company_page
+from companies.audit import Actor
+
+from . import addresses as address_rules
+from . import emails, exports, resolver, screens, selectors, services, wording
+from .catalogue import TABLE_ROWS
+from .comparison import resolution_today
+from .filters import JournalFilter, TablesFilter
+from .models import Delivery
+from .resolver import Decision
+from .selectors import DeliveryTables
+
+# Gaps named one by one; the rest is counted.
+NAMED_GAPS = 5
+
+# --- Delivery tables ------------------------------------------------------------------------------
+
+
+@company_page()
+@require_safe
+def addresses(request: CompanyRequest) -> HttpResponse:
+    """« Adresses contactées »: gaps, the addresses, and the table of the one that is chosen."""
+    asked = TablesFilter(request.GET)
+    wanted = asked.wanted()
+    whole = selectors.delivery_tables(selectors.visible_facts(request.company, request.membership))
+    tables = screens.filtered(whole, wanted)
+    chosen_address = request.GET.get("address", "").strip()
+    if request.GET.get("format") == "csv":
+        return _csv(exports.table_rows(_only(tables, chosen_address)), f"adresses-{request.company.reference}.csv")
+    context: dict[str, Any] = {
+        "wanted": wanted,
+        "tables": tables,
+        "facts": whole.company,
+        "notifications": TABLE_ROWS,
+        "roles": screens.ROLE_KINDS,
+        "gaps": _gaps(whole.gaps, whole, request),
+        "gap_count": len(whole.gaps),
+    }
+    if request.GET.get("print"):
+        context["sections"] = [
+            _address_context(table, whole, request) for table in _only(tables, chosen_address).addresses
+        ]
+        return render(request, "notifications/addresses_print.html", context)
+    page = paging.paginate(request, tables.addresses)
+    key = address_rules.normalise(chosen_address)
+    chosen = next((table for table in tables.addresses if table.normalised == key), None)
+    context["unknown_address"] = chosen_address if chosen_address and chosen is None else ""
+    if chosen is None and not chosen_address and page.object_list:
+        chosen = page.object_list[0]
+    context["page"] = page
+    if chosen is not None:
+        context |= _address_context(chosen, whole, request)
+        if wanted.notification and len(chosen.receives) > screens.FLAT_LIMIT:
+            # One notification of one address for many shops: the list of shops takes the page.
+            lines = paging.paginate(request, chosen.receives)
+            context |= {
+                "lines_page": lines,
+                "rows": screens.rows(lines.object_list, whole.company, request.membership, limit=len(lines)),
+            }
+    return render(request, "notifications/addresses.html", context)
+
+
+def _only(tables: DeliveryTables, address: str) -> DeliveryTables:
+    """The tables of one address, when one is asked for."""
+    if not address:
+        return tables
+    key = address_rules.normalise(address)
+    kept = [table for table in tables.addresses if table.normalised == key]
+    return DeliveryTables(tables.company, kept, tables.gaps)
+
+
+def _address_context(table: selectors.AddressTable, whole: DeliveryTables, request: CompanyRequest) -> dict[str, Any]:
+    kinds = screens.role_kinds(table)
+    return {
+        "chosen": table,
+        "role_words": screens.role_words(table, whole.company),
+        "places": screens.places(table),
+        "is_technical": "technical_contact" in kinds,
+        "rows": screens.rows(table.receives, whole.company, request.membership),
+        "why_not": screens.rows(table.why_not, whole.company, request.membership, limit=0),
+        "why_not_count": len(table.why_not),
+    }
+
+
+def _gaps(gaps: list[Decision], whole: DeliveryTables, request: CompanyRequest) -> list[screens.Row]:
+    return screens.rows(gaps, whole.company, request.membership, limit=NAMED_GAPS)
+
+
+@company_page()
+@require_safe
+def by_notification(request: CompanyRequest) -> HttpResponse:
+    """« Par notification »: for each, who is told, who is not, and where nobody is."""
+    wanted = TablesFilter(request.GET).wanted()
+    facts = selectors.visible_facts(request.company, request.membership)
+    if wanted.shop and wanted.shop not in {shop.site_id for shop in facts.shops}:
+        raise Http404
+    found = screens.by_notification(facts, resolver.resolve_all(facts), wanted)
+    sections = [
+        {
+            "section": section,
+            "rows": screens.rows(section.receives, facts, request.membership, limit=12),
+            "why_not": screens.rows(section.why_not, facts, request.membership, limit=0),
+            "why_not_count": len(section.why_not),
+            "gaps": screens.rows(section.gaps, facts, request.membership, limit=NAMED_GAPS),
+        }
+        for section in found
+    ]
+    context = {
+        "wanted": wanted,
+        "facts": facts,
+        "shop": next((shop for shop in facts.shops if shop.site_id == wanted.shop), None),
+        "sections": sections,
+        "notifications": TABLE_ROWS,
+    }
+    return render(request, "notifications/by_notification.html", context)
+
+
+# --- Journal --------------------------------------------------------------------------------------
+
+SORTS = {
+    "time": "created_at",
+    "address": "normalised_address",
+    "notification": "notification",
+    "shop": "shop__name",
+    "status": "status",
+    "attempts": "attempt_count",
+}
+
+
+@company_page()
+@require_safe
+def journal(request: CompanyRequest) -> HttpResponse:
+    """« Journal »: every delivery the user may see, newest first."""
+    asked = JournalFilter(request.GET)
+    found = selectors.deliveries(request.company, request.membership)
+    found = _searched(selectors.deliveries_filtered(found, **asked.arguments()), asked.value("q").strip())
+    found = found.order_by(paging.sort_key(request, SORTS, default="-created_at"), "-pk")
+    if request.GET.get("format") == "csv":
+        return _csv(exports.journal_rows(found), f"journal-{request.company.reference}.csv")
+    page = paging.paginate(request, found.select_related("event", "shop", "rule", "message"))
+    context = {
+        "page": page,
+        "asked": asked,
+        "active": asked.is_active(),
+        "more": any(asked.value(name) for name in ("address", "event", "mode", "since", "until")),
+        "shops": access.shops_of(request.membership).only("site_id", "name"),
+    }
+    return render(request, "notifications/journal.html", context)
+
+
+def _searched(found: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
+    """Deliveries whose address, shop, notification, subject or event matches the text."""
+    if not text:
+        return found
+    needle = screens.folded(text)
+    codes = [row.code for row in TABLE_ROWS if needle in screens.folded(force_str(row.label))]
+    return found.filter(
+        Q(normalised_address__contains=address_rules.normalise(text))
+        | Q(address__icontains=text)
+        | Q(shop__name__icontains=text)
+        | Q(shop__site_id__contains=text)
+        | Q(event__event_id__icontains=text)
+        | Q(message__subject__icontains=text)
+        | Q(notification__in=codes)
+    )
+
+
+def _delivery_or_404(request: CompanyRequest, key: UUID) -> Delivery:
+    """A delivery the user may see; anything else is a plain 404."""
+    found = selectors.deliveries(request.company, request.membership)
+    delivery = found.select_related("event", "shop", "rule", "message", "resend_of", "company").filter(pk=key).first()
+    if delivery is None:
+        raise Http404
+    return delivery
+
+
+@company_page()
+@require_safe
+def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
+    """One delivery: its state and attempts, why it was sent, and the mail as it went out.
+
+    While it waits, scripts ask for the state alone and replace it in the page.
+    """
+    found = _delivery_or_404(request, key)
+    context: dict[str, Any] = {
+        "delivery": found,
+        "attempts": found.attempts.all(),
+        "is_open": found.status in Delivery.OPEN,
+        "can_cancel": found.status in Delivery.DUE and access.can(request.membership, permissions.RESEND),
+        "can_resend": found.is_resendable and access.can(request.membership, permissions.RESEND),
+        "resends": found.resends.order_by("-created_at"),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "notifications/delivery_state.html", context)
+    context |= {
+        "trigger": wording.trigger_label(found.event.type),
+        "source": wording.source_label(found.resolution.get("source", "")),
+        "rule_version": found.resolution.get("rule_version"),
+        "today": resolution_today(found),
+    }
+    if found.message:
+        context["text"] = emails.filled(found, emails.MASKED_LINK)[0]
+        context["message_id"] = emails.message_id(found)
+    return render(request, "notifications/delivery.html", context)
+
+
+@company_page()
+@require_safe
+@xframe_options_sameorigin
+def delivery_html(request: CompanyRequest, key: UUID) -> HttpResponse:
+    """The HTML part as it was sent, links of accounts masked, shut off from everything.
+
+    The policy allows the style block of this very mail and nothing else: no script, no image, no
+    form, no request to anywhere.
+    """
+    found = _delivery_or_404(request, key)
+    if found.message is None:
+        raise Http404
+    html = emails.filled(found, emails.MASKED_LINK)[1]
+    response = HttpResponse(html)
+    response.headers["Content-Security-Policy"] = mail_policy(html)
+    return response
+
+
+def mail_policy(html: str) -> str:
+    """The content security policy of a mail shown in a frame: its own style blocks, nothing else."""
+    blocks = re.findall(r"<style[^>]*>(.*?)</style>", html, re.DOTALL | re.IGNORECASE)
+    hashes = [base64.b64encode(hashlib.sha256(block.encode()).digest()).decode() for block in blocks]
+    styles = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
+    return (
+        f"default-src 'none'; style-src {styles}; sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@company_page(permissions.RESEND)
+@require_http_methods(["GET", "HEAD", "POST"])
+def delivery_resend(request: CompanyRequest, key: UUID) -> HttpResponse:
+    """« Renvoyer »: asks first, then queues the same message again as a new row."""
+    found = _delivery_or_404(request, key)
+    if request.method == "POST":
+        try:
+            copy = services.delivery_resend(delivery=found, actor=Actor.of(request))
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("delivery", key=found.pk)
+        messages.success(
+            request,
+            _("Le message part de nouveau vers %(address)s : voici ce nouvel envoi.") % {"address": copy.address},
+        )
+        return redirect("delivery", key=copy.pk)
+    return _confirmation(request, found, "resend")
+
+
+@company_page(permissions.RESEND)
+@require_http_methods(["GET", "HEAD", "POST"])
+def delivery_cancel(request: CompanyRequest, key: UUID) -> HttpResponse:
+    """« Annuler »: asks first, then stops a delivery that waits."""
+    found = _delivery_or_404(request, key)
+    if request.method == "POST":
+        if services.delivery_cancel(delivery=found, actor=Actor.of(request)):
+            messages.success(request, _("L'envoi à %(address)s est annulé.") % {"address": found.address})
+        else:
+            messages.error(request, _("Cet envoi ne peut plus être annulé : il est en cours ou terminé."))
+        return redirect("delivery", key=found.pk)
+    return _confirmation(request, found, "cancel")
+
+
+def _confirmation(request: HttpRequest, found: Delivery, action: str) -> HttpResponse:
+    allowed = found.is_resendable if action == "resend" else found.status in Delivery.DUE
+    context = {"delivery": found, "action": action, "allowed": allowed}
+    return render(request, "notifications/delivery_confirm.html", context)
+
+
+# --- Pieces ---------------------------------------------------------------------------------------
+
+
+def _csv(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
+    """A streamed download; the rows are written after the middleware, so they keep its language."""
+    language, zone = translation.get_language(), timezone.get_current_timezone()
+
+    def lines() -> Iterable[str]:
+        with translation.override(language), timezone.override(zone):
+            yield from exports.csv_lines(rows)
+
+    stem, _dot, ending = name.rpartition(".")
+    dated = f"{stem}-{timezone.localdate():%Y-%m-%d}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{dated}"'}
+    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)
