@@ -90,9 +90,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "notifications.api.ProblemMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "backoffice.middleware.TrustedProxyMiddleware",
-    "notifications.api.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backoffice.middleware.HeadersMiddleware",

@@ -146,10 +146,22 @@ class ProblemMiddleware:
         if not request.path_info.startswith("/api/"):
             return self.get_response(request)
         request.COOKIES = {}
-        response = self.get_response(request)
+        with translation.override(language_of(request)):
+            try:
+                # Here already: others turn the header into a number without a look at it.
+                _check_length(request)
+            except Problem as problem:
+                response = problem_response(request, problem)
+                response.headers["X-Content-Type-Options"] = "nosniff"
+            else:
+                response = self.get_response(request)
         if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith(PROBLEM_TYPE):
-            kept = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
-            response = problem_response(request, Problem(response.status_code, "", headers=kept))
+            # Rewritten in place, so that Allow and the security headers stay.
+            document = problem_response(request, Problem(response.status_code, ""))
+            response.content = document.content
+            for name, value in document.headers.items():
+                response.headers[name] = value
+            response.headers["Content-Length"] = str(len(document.content))
         response.headers.setdefault("Cache-Control", "no-store")
         patch_vary_headers(response, ("Accept-Language", "Authorization"))
         return response
@@ -388,30 +400,39 @@ def _check_content_type(request: HttpRequest) -> None:
 
 def _raw_body(request: HttpRequest) -> bytes:
     limit = settings.API_MAX_BODY_BYTES
-    too_big = Problem(413, _("Le contenu dépasse %(limit)d octets.") % {"limit": limit})
-    stated = request.META.get("CONTENT_LENGTH") or ""
+    stated = request.META.get("CONTENT_LENGTH") or ""  # checked by the middleware
     stream: Any = request
-    if stated:
-        if not (stated.isascii() and stated.isdigit()):
-            raise Problem(400, _("L'en-tête Content-Length n'est pas un nombre."))
-        if len(stated) > 18 or int(stated) > limit:
-            raise too_big
-    elif request.headers.get("Transfer-Encoding"):
+    wanted = int(stated or 0)
+    if not stated and request.headers.get("Transfer-Encoding"):
         # The framework reads nothing without a length; the server marks a stream that ends by itself.
         if not request.META.get("wsgi.input_terminated"):
             raise Problem(411, "")
         stream = request.META["wsgi.input"]
+        wanted = limit + 1
+    raw = b""
     try:
-        raw = b""
-        while len(raw) <= limit and (piece := stream.read(limit + 1 - len(raw))):
+        while len(raw) < wanted and (piece := stream.read(wanted - len(raw))):
             raw += piece
     except (UnreadablePostError, OSError) as error:
         raise Problem(400, _("Le contenu n'est pas arrivé en entier.")) from error
     if len(raw) > limit:
-        raise too_big
-    if stated and len(raw) < int(stated):
+        raise _too_big()
+    if stated and len(raw) < wanted:
         raise Problem(400, _("Le contenu n'est pas arrivé en entier."))
     return raw
+
+
+def _check_length(request: HttpRequest) -> None:
+    """Raises Problem when the stated length of the body is no number, or over the limit."""
+    stated = request.META.get("CONTENT_LENGTH") or ""
+    if stated and not (stated.isascii() and stated.isdigit()):
+        raise Problem(400, _("L'en-tête Content-Length n'est pas un nombre."))
+    if len(stated) > 18 or int(stated or 0) > settings.API_MAX_BODY_BYTES:
+        raise _too_big()
+
+
+def _too_big() -> Problem:
+    return Problem(413, _("Le contenu dépasse %(limit)d octets.") % {"limit": settings.API_MAX_BODY_BYTES})
 
 
 # --- Events ---------------------------------------------------------------------------------------
