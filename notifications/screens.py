@@ -17,7 +17,7 @@ from companies.models import Membership
 
 from . import addresses, wording
 from .catalogue import BY_CODE, TABLE_ROWS, Notification, Scope, Source
-from .facts import CompanyFacts
+from .facts import CompanyFacts, ShopFacts
 from .models import Delivery
 from .resolver import Decision
 from .selectors import AddressTable, DeliveryTables
@@ -132,13 +132,23 @@ def rows(
     decisions: Sequence[Decision], facts: CompanyFacts, membership: Membership, *, limit: int = FLAT_LIMIT
 ) -> list[Row]:
     """The rows of a table, in the order of the decisions; shops are folded beyond `limit` lines."""
-    names = {shop.site_id: shop.name for shop in facts.shops}
+    return rows_of(groups(decisions, limit=limit), facts, membership)
+
+
+def rows_of(found: Iterable[list[Decision]], facts: CompanyFacts, membership: Membership) -> list[Row]:
+    """One row a group of lines."""
+    shops = {shop.site_id: shop for shop in facts.shops}
+    return [_row(group, shops, membership) for group in found]
+
+
+def groups(decisions: Sequence[Decision], *, limit: int = FLAT_LIMIT) -> list[list[Decision]]:
+    """The lines that share a row: each its own up to `limit` lines, else those that differ only by shop."""
     if len(decisions) <= limit:
-        return [_row([decision], names, facts, membership) for decision in decisions]
-    groups: dict[tuple[Any, ...], list[Decision]] = {}
+        return [[decision] for decision in decisions]
+    found: dict[tuple[Any, ...], list[Decision]] = {}
     for decision in decisions:
-        groups.setdefault(_fold_key(decision), []).append(decision)
-    return [_row(group, names, facts, membership) for group in groups.values()]
+        found.setdefault(_fold_key(decision), []).append(decision)
+    return list(found.values())
 
 
 def _fold_key(decision: Decision) -> tuple[Any, ...]:
@@ -157,7 +167,7 @@ def _fold_key(decision: Decision) -> tuple[Any, ...]:
     )
 
 
-def _row(group: list[Decision], names: dict[str, str], facts: CompanyFacts, membership: Membership) -> Row:
+def _row(group: list[Decision], shops: dict[str, ShopFacts], membership: Membership) -> Row:
     first = group[0]
     urls = {wording.configured_at(decision) for decision in group}
     detail = str(first.params.get("rule") or "") if first.rule else (first.account or "")
@@ -170,8 +180,8 @@ def _row(group: list[Decision], names: dict[str, str], facts: CompanyFacts, memb
         condition=wording.condition_sentence(first) or "",
         reason=_reason(group),
         url=urls.pop() if len(urls) == 1 and may_edit(membership, first) else "",
-        shops=[(item.shop, names.get(item.shop, item.shop)) for item in group if item.shop],
-        remark=_remark(group, facts) if first.notification == "ipn_failure" else "",
+        shops=[(item.shop, shops[item.shop].name) for item in group if item.shop],
+        remark=_remark(group, shops) if first.notification == "ipn_failure" else "",
     )
 
 
@@ -185,15 +195,13 @@ def _reason(group: list[Decision]) -> str:
     return f"{sentence} {force_str(remark)}" if remark and first.delivers else sentence
 
 
-def _remark(group: list[Decision], facts: CompanyFacts) -> str:
+def _remark(group: list[Decision], shops: dict[str, ShopFacts]) -> str:
     """A rule without URL calls nothing, so nothing of it can fail: to be known beside its line."""
-    if len(group) > 1 or not group[0].delivers:
+    first = group[0]
+    if len(group) > 1 or not first.delivers or not first.shop:
         return ""
-    for shop in facts.shops:
-        if shop.site_id == group[0].shop:
-            if any(rule.reference == group[0].rule and not rule.has_url for rule in shop.rules):
-                return _("URL non définie : la règle n'appelle encore rien.")
-            return ""
+    if any(rule.reference == first.rule and not rule.has_url for rule in shops[first.shop].rules):
+        return _("URL non définie : la règle n'appelle encore rien.")
     return ""
 
 

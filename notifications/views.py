@@ -27,6 +27,7 @@ from . import addresses as address_rules
 from . import emails, exports, resolver, screens, selectors, services, wording
 from .catalogue import TABLE_ROWS
 from .comparison import resolution_today
+from .facts import CompanyFacts
 from .filters import JournalFilter, TablesFilter
 from .models import Delivery
 from .resolver import Decision
@@ -34,6 +35,8 @@ from .selectors import DeliveryTables
 
 # Gaps named one by one; the rest is counted.
 NAMED_GAPS = 5
+# Rows of a notification shown beside others; the page of that notification has all.
+NAMED_ROWS = 20
 
 # --- Delivery tables ------------------------------------------------------------------------------
 
@@ -108,6 +111,15 @@ def _gaps(gaps: list[Decision], whole: DeliveryTables, request: CompanyRequest) 
     return screens.rows(gaps, whole.company, request.membership, limit=NAMED_GAPS)
 
 
+def _capped(decisions: list[Decision], facts: CompanyFacts, request: CompanyRequest, *, limit: int) -> dict[str, Any]:
+    """The first rows of a long table, those that stand for most shops first, and how many are left."""
+    groups = screens.groups(decisions, limit=limit)
+    if len(groups) > NAMED_ROWS:
+        groups.sort(key=len, reverse=True)
+    rows = screens.rows_of(groups[:NAMED_ROWS], facts, request.membership)
+    return {"rows": rows, "unshown": max(0, len(groups) - NAMED_ROWS)}
+
+
 @company_page()
 @require_safe
 def by_notification(request: CompanyRequest) -> HttpResponse:
@@ -120,13 +132,18 @@ def by_notification(request: CompanyRequest) -> HttpResponse:
     sections = [
         {
             "section": section,
-            "rows": screens.rows(section.receives, facts, request.membership, limit=12),
-            "why_not": screens.rows(section.why_not, facts, request.membership, limit=0),
+            **_capped(section.receives, facts, request, limit=12),
+            "why_not": _capped(section.why_not, facts, request, limit=0),
             "why_not_count": len(section.why_not),
             "gaps": screens.rows(section.gaps, facts, request.membership, limit=NAMED_GAPS),
         }
         for section in found
     ]
+    if len(sections) == 1:
+        # One notification of many addresses: the list takes the page.
+        page = paging.paginate(request, screens.groups(found[0].receives, limit=12))
+        rows = screens.rows_of(page.object_list, facts, request.membership)
+        sections[0] |= {"rows": rows, "unshown": 0, "page": page}
     context = {
         "wanted": wanted,
         "facts": facts,
