@@ -1,0 +1,9 @@
+"""Run every measurement, each in a process and on a database of its own."""
+
+import subprocess
+import sys
+
+for name in ("tables", "mail"):
+    code = subprocess.run([sys.executable, "-m", f"bench.{name}"]).returncode
+    if code:
+        raise SystemExit(code)

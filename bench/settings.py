@@ -1,0 +1,17 @@
+"""The real settings, with the mail queue that ours is compared with installed beside it."""
+
+from backoffice.settings import *  # noqa: F403
+from backoffice.settings import INSTALLED_APPS as PRODUCT_APPS
+from backoffice.settings import LOGGING
+
+INSTALLED_APPS = [*PRODUCT_APPS, "post_office"]
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+POST_OFFICE = {
+    "BACKENDS": {"default": EMAIL_BACKEND},
+    "BATCH_SIZE": 1000,
+    "CELERY_ENABLED": False,
+    "MESSAGE_ID_ENABLED": True,
+}
+# Its progress lines would cost time and hide the figures.
+POST_OFFICE["LOG_LEVEL"] = 1
+LOGGING["loggers"]["post_office"] = {"level": "WARNING", "propagate": False}
