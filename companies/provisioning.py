@@ -239,7 +239,7 @@ class _Loader:
         created = company is None
         fields: dict[str, Any] = self.texts(source, COMPANY_TEXTS, path)
         if "incident_emails" in source:
-            emails = source["incident_emails"] or []
+            emails = [] if source["incident_emails"] is None else source["incident_emails"]
             if not isinstance(emails, list) or not all(isinstance(email, str) for email in emails):
                 self.refuse(f"{path}.incident_emails", _("une liste de textes est attendue"), emails)
                 return
@@ -325,7 +325,7 @@ class _Loader:
                     company=company,
                     actor=self.actor,
                     notify=self.notify,
-                    default_rules=source.get("rules") is None,
+                    default_rules="rules" not in source,
                     site_id=site_id,
                     **columns,
                 )
@@ -341,7 +341,7 @@ class _Loader:
                     saved = shop_services.key_save(shop=shop, kind=kind, value=value, actor=self.actor)
                     changed = saved or changed
         changed = self.contracts(path, shop, source.get("contracts")) or changed
-        if source.get("rules") is not None:
+        if "rules" in source:
             self.rules(path, shop, source["rules"])
         self.report.count(created, changed)
 
@@ -379,6 +379,8 @@ class _Loader:
             secure = self.flag(source, "three_d_secure", where)
             if len(texts) < 2:
                 continue
+            if source.get("three_d_secure", ...) is None:
+                secure = False
             with self.guarded(where, source):
                 saved = shop_services.contract_save(
                     shop=shop, actor=self.actor, three_d_secure=secure, notify=self.notify, **texts
@@ -468,6 +470,7 @@ class _Loader:
             if not isinstance(login, str):
                 self.refuse(f"{where}.login", _("un texte est attendu"), login)
                 continue
+            login = login.strip()
             if not self.once("user", login.lower(), f"{where}.login"):
                 continue
             kept.add(login.lower())
@@ -559,6 +562,7 @@ class _Loader:
             if not isinstance(login, str):
                 self.refuse(f"{where}.login", _("un texte est attendu"), login)
                 continue
+            login = login.strip()
             if not self.once("sftp_account", login.lower(), f"{where}.login"):
                 continue
             kept.add(login.lower())

@@ -61,6 +61,9 @@ def validate(address: str) -> str:
     local, at, domain = typed.rpartition("@")
     if not at or not local or not domain:
         raise refuse(_fill(_("« %(address)s » n'est pas une adresse e-mail : il faut un nom, un @ et un domaine."), shown))
+    if not typed.isprintable():
+        # The codec drops invisible characters of a domain without a word; what is shown would lie.
+        raise refuse(_fill(_("« %(address)s » n'est pas une adresse e-mail valide : vérifiez le domaine après le @."), shown))
     if not local.isascii():
         raise refuse(
             _fill(_("« %(address)s » : la partie avant le @ ne peut contenir ni accent ni caractère non latin."), shown)

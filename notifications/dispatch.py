@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 from django.db import close_old_connections, transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from . import retry
@@ -151,9 +151,11 @@ def record(delivery: Delivery, owner: str, result: Result, now: datetime) -> str
         if not held.update(attempt_count=F("attempt_count") + 1, **changes):
             log.warning("lease_lost", delivery=str(delivery.pk))
             return None
+        # Numbered by the rows: a requeued delivery counts anew, its old attempts stay.
+        last = Attempt.objects.filter(delivery=delivery).aggregate(last=Max("number"))["last"] or 0
         Attempt.objects.create(
             delivery=delivery,
-            number=number,
+            number=last + 1,
             started_at=now - timedelta(milliseconds=result.duration_ms),
             duration_ms=result.duration_ms,
             outcome=result.outcome,

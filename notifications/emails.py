@@ -456,9 +456,17 @@ def filled(delivery: Delivery, link: str) -> tuple[str, str]:
 
 
 def _link(delivery: Delivery) -> str:
-    """A fresh single-use link for the account a delivery is about; empty when it is gone."""
+    """A fresh single-use link for the account a delivery is about.
+
+    Empty when the account is gone, or has another address by now: a late or repeated mail must not
+    open it to whoever reads the former mailbox.
+    """
     if delivery.notification == "sftp_account":
         account = SftpAccount.objects.filter(company=delivery.company, login=delivery.account).first()
-        return links.make_sftp_link(account) if account else ""
+        return links.make_sftp_link(account) if account and _still_reached(account, delivery) else ""
     user = User.objects.filter(login=delivery.account).first()
-    return links.make_password_link(user) if user else ""
+    return links.make_password_link(user) if user and _still_reached(user, delivery) else ""
+
+
+def _still_reached(account: User | SftpAccount, delivery: Delivery) -> bool:
+    return addresses.normalise(account.email) == delivery.normalised_address

@@ -98,9 +98,10 @@ def condition_holds(condition: ConditionFacts, event: EventFacts) -> bool:
     if condition.variable == "mode":
         actual: Any = event.mode
     elif condition.variable == "instalments":
-        actual = event.data.get("instalments", False)
+        actual = event.data.get("instalments")
+        actual = False if actual is None else actual
     elif condition.variable == "source":
-        actual = event.data.get("source", "FORM")
+        actual = event.data.get("source") or "FORM"
     else:
         actual = event.data.get(condition.variable)
     if actual is None:

@@ -162,8 +162,9 @@ def _deliveries(
             notification=decision.notification,
             rule=rule,
             account=decision.account or "",
-            address=decision.address,
-            normalised_address=decision.normalised,
+            # A buyer's address comes from outside: its comparison form may outgrow the column.
+            address=decision.address[:500],
+            normalised_address=decision.normalised[:500],
             as_field=decision.as_,
             channel=Channel.EMAIL,
             mode=event.mode,
@@ -372,7 +373,7 @@ def condition_error(condition: Any) -> str | None:
     if variable is None:
         return _("« %(name)s » n'est pas une variable connue.") % {"name": condition["variable"]}
     operator, value = condition["operator"], condition["value"]
-    if operator not in catalogue.OPERATORS:
+    if not isinstance(operator, str) or operator not in catalogue.OPERATORS:
         return _("« %(name)s » n'est pas un opérateur connu.") % {"name": operator}
     if operator not in variable.operators:
         return _("L'opérateur « %(operator)s » ne s'applique pas à la variable « %(variable)s ».") % {
@@ -504,7 +505,7 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
 def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
     """Give a dead delivery a fresh start under its own identity; False when it is not dead."""
     changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.DEAD).update(
-        status=Delivery.Status.QUEUED, retry_at=None, error=""
+        status=Delivery.Status.QUEUED, retry_at=None, error="", attempt_count=0
     )
     if changed:
         audit.record(

@@ -65,8 +65,13 @@ class EmailTransport:
             self._close()
             outcome, code, reply = TRANSIENT, None, f"{type(error).__name__}: {error}"
         except (UnicodeError, ValueError) as error:
-            # The message itself cannot be put on the wire; trying again would not help.
+            # The message itself cannot be put on the wire; trying again would not help. The
+            # connection may be in the middle of a transaction, which must not spoil the next one.
+            self._close()
             outcome, code, reply = PERMANENT, None, f"{type(error).__name__}: {error}"
+        except Exception:
+            self._close()
+            raise
         found = _QUEUE_ID.search(reply) if outcome == SENT else None
         return Result(
             outcome=outcome,
@@ -125,4 +130,5 @@ class EmailTransport:
 
 def _text(answer: bytes | str) -> str:
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    return " ".join(text.split())
+    # PostgreSQL takes no NUL, and a journal no control characters.
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
