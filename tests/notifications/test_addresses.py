@@ -1,0 +1,114 @@
+"""E-mail addresses: what is accepted, what is the same, how a list is split (DESIGN 4.4 and 4.6)."""
+
+import unicodedata
+
+import pytest
+
+from notifications import addresses
+
+LOCAL_64 = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "claire@lumiere.example",
+        "o'brien@lumiere.example",
+        "claire+alerte@lumiere.example",
+        "c.l-a_i.r=e@lumiere.example",
+        f"{LOCAL_64}@lumiere.example",
+        "Claire@LUMIERE.example",
+        "contact@bücher.example",
+        "contact@BÜCHER.example",
+        "contact@" + unicodedata.normalize("NFD", "bücher") + ".example",
+        "contact@straße.example",
+        "contact@xn--bcher-kva.example",
+        "contact@sub-domaine.lumiere.example",
+        "  claire@lumiere.example\n",
+        "\u00a0claire@lumiere.example",
+    ],
+)
+def test_an_address_that_can_receive_mail_is_kept_as_typed_and_trimmed(address: str) -> None:
+    assert addresses.validate_single(address) == address.strip()
+    assert addresses.for_sending(address).isascii()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "vide"),
+        ("   ", "vide"),
+        ("claire", "il faut un nom, un @ et un domaine"),
+        ("@lumiere.example", "il faut un nom"),
+        ("claire@", "il faut un nom"),
+        (f"{LOCAL_64}a@lumiere.example", "dépasse 64 caractères"),
+        ("hélène@lumiere.example", "ni accent"),
+        ("用户@lumiere.example", "ni accent"),
+        (".claire@lumiere.example", "avant le @"),
+        ("claire.@lumiere.example", "avant le @"),
+        ("cl..aire@lumiere.example", "avant le @"),
+        ('"claire morel"@lumiere.example', "claire morel"),
+        ('"claire"@lumiere.example', "avant le @"),
+        ("claire@morel@lumiere.example", "avant le @"),
+        ("<claire@lumiere.example>", "avant le @"),
+        ("claire@lumiere", "domaine"),
+        ("claire@lumiere.example.", "domaine"),
+        ("claire@.lumiere.example", "domaine"),
+        ("claire@lumiere..example", "domaine"),
+        ("claire@-lumiere.example", "domaine"),
+        ("claire@lumiere_.example", "domaine"),
+        ("claire@127.0.0.1", "domaine"),
+        ("claire@[127.0.0.1]", "domaine"),
+        (f"claire@{'a' * 64}.example", "domaine"),
+        ("claire@lum\u200biere.example", "domaine"),
+        ("claire@lum\u00adiere.example", "domaine"),
+        ("claire\x00@lumiere.example", "claire�@lumiere.example"),
+        ("claire@lumiere.example\nBcc:x@y.example", "une seule adresse"),
+        ("claire@lumiere\u00a0.example", "une seule adresse"),
+        ("claire@lumiere.example; hugo@agence.example", "une seule adresse"),
+        ("claire@lumiere.example;", "une seule adresse"),
+        ("claire@lumiere.example,hugo@agence.example", "une seule adresse"),
+        (f"{LOCAL_64}@{'.'.join(['a' * 60] * 4)}.example", "254"),
+    ],
+)
+def test_an_address_that_cannot_receive_mail_is_refused_with_the_reason(address: str, said: str) -> None:
+    with pytest.raises(addresses.InvalidAddress) as refused:
+        addresses.validate_single(address)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Claire@Lumiere.Example", " claire@lumiere.example "),
+        ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
+        ("a@" + unicodedata.normalize("NFD", "bücher") + ".example", "a@bücher.example"),
+        ("a@straße.example", "a@strasse.example"),
+        ("a@XN--BCHER-KVA.example", "a@bücher.example"),
+        ("a@bücher。example", "a@bücher.example"),
+    ],
+)
+def test_spellings_of_one_mailbox_compare_equal(one: str, other: str) -> None:
+    assert addresses.normalise(one) == addresses.normalise(other)
+    assert addresses.for_sending(one).lower() == addresses.for_sending(other).lower()
+
+
+@pytest.mark.parametrize("other", ["claire+a@lumiere.example", "cl.aire@lumiere.example", "claire@lumieres.example"])
+def test_no_alias_is_guessed(other: str) -> None:
+    assert addresses.normalise("claire@lumiere.example") != addresses.normalise(other)
+
+
+def test_comparing_never_fails_whatever_the_text() -> None:
+    for text in ("", "@", "a@", "a@" + "é" * 300, "a@x..y", "İ" * 500, "a@\ud800.example"):
+        assert isinstance(addresses.normalise(text), str)
+
+
+def test_a_typed_list_is_split_at_every_usual_separator_and_shown_with_semicolons() -> None:
+    typed = "a@x.example;b@x.example , c@x.example\n d@x.example\u00a0e@x.example;;"
+    found = addresses.split(typed)
+    assert found == [f"{name}@x.example" for name in "abcde"]
+    assert addresses.join(found) == "a@x.example; b@x.example; c@x.example; d@x.example; e@x.example"
+
+
+def test_twins_of_a_list_count_once_in_the_first_spelling() -> None:
+    assert addresses.unique(["A@x.example", "b@x.example", "a@X.example"]) == ["A@x.example", "b@x.example"]
