@@ -62,9 +62,8 @@ def addresses(request: CompanyRequest) -> HttpResponse:
         "gap_count": len(whole.gaps),
     }
     if request.GET.get("print"):
-        context["sections"] = [
-            _address_context(table, whole, request) for table in _only(tables, chosen_address).addresses
-        ]
+        printed = _only(tables, chosen_address).addresses
+        context["sections"] = [_address_context(table, whole, request) for table in printed]
         return render(request, "notifications/addresses_print.html", context)
     page = paging.paginate(request, tables.addresses)
     key = address_rules.normalise(chosen_address)
