@@ -1,0 +1,495 @@
+"""Staff pages of companies, accounts and the history. Writes go through the services."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast, Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_to, pretty_json
+from shops import services as shop_services
+from shops.models import Shop
+
+from . import audit, services
+from .audit import Actor
+from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
+
+# These bypass the services; accounts have one address, on their own page.
+for _model in (EmailAddress, Authenticator):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+CONTACT_KINDS = (Contact.Kind.MANAGER, Contact.Kind.TECHNICAL)
+FIRST_SHOP_FIELDS = ("site_id", "name", "url", "language", "manager_email")
+MANY_SHOPS = 100
+
+
+def _contact_names(kind: str) -> list[str]:
+    return [f"{kind}_{name}" for name in services.CONTACT_FIELDS]
+
+
+class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A company with its two contacts; an emptied technical contact is removed."""
+
+    class Meta:
+        model = Company
+        fields = (
+            "reference",
+            "name",
+            "registration_number",
+            "address",
+            "country",
+            "language",
+            "time_zone",
+            "incident_emails",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        contacts = {contact.kind: contact for contact in self.instance.contacts.all()} if self.instance.pk else {}
+        for kind in CONTACT_KINDS:
+            for name in services.CONTACT_FIELDS:
+                self.initial.setdefault(f"{kind}_{name}", getattr(contacts.get(kind), name, ""))
+
+    def contact(self, kind: str) -> dict[str, str]:
+        return {name: self.cleaned_data.get(f"{kind}_{name}", "") for name in services.CONTACT_FIELDS}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        technical = self.contact(Contact.Kind.TECHNICAL)
+        name = f"{Contact.Kind.TECHNICAL}_email"
+        if any(technical.values()) and not technical["email"] and name not in self.errors:
+            self.add_error(name, _("Indiquez l'adresse e-mail du contact technique."))
+        return cleaned
+
+
+def _contact_form_fields() -> dict[str, forms.Field]:
+    found = {}
+    for kind in CONTACT_KINDS:
+        for name, form_field in forms.fields_for_model(Contact, services.CONTACT_FIELDS).items():
+            form_field.required = name == "email" and kind == Contact.Kind.MANAGER
+            found[f"{kind}_{name}"] = form_field
+    return found
+
+
+def _first_shop_fields() -> dict[str, forms.Field]:
+    return {f"shop_{name}": form_field for name, form_field in forms.fields_for_model(Shop, FIRST_SHOP_FIELDS).items()}
+
+
+class _NewCompany(CompanyForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        shop = Shop(**self.first_shop())
+        try:
+            shop.full_clean(exclude=["company"])
+        except ValidationError as error:
+            for name, found in error.message_dict.items():
+                if f"shop_{name}" in self.fields and f"shop_{name}" not in self.errors:
+                    self.add_error(f"shop_{name}", found)
+        return cleaned
+
+    def first_shop(self) -> dict[str, str]:
+        return {name: self.cleaned_data.get(f"shop_{name}", "") for name in FIRST_SHOP_FIELDS}
+
+
+CompanyChangeForm = type("CompanyChangeForm", (CompanyForm,), _contact_form_fields())
+CompanyAddForm = type("CompanyAddForm", (_NewCompany,), {**_contact_form_fields(), **_first_shop_fields()})
+
+
+class ShopInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Shop
+    fields = ("site_id", "name", "url", "language", "manager_email", "status")
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+
+@admin.register(Company)
+class CompanyAdmin(ServiceAdmin):
+    list_display = (
+        "name",
+        "reference",
+        "status",
+        "language",
+        "manager_email",
+        "technical_email",
+        "shops_count",
+        "users_count",
+    )
+    list_filter = ("status", "language", "country")
+    search_fields = (
+        "reference",
+        "name",
+        "registration_number",
+        "contacts__email",
+        "incident_text",
+        "shops__manager_email",
+        "shops__site_id",
+        "users__email",
+        "sftp_accounts__email",
+    )
+    search_help_text = gettext_lazy("Nom, référence, immatriculation, identifiant boutique ou toute adresse e-mail")
+    actions = ("suspend", "close", "reactivate")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Company]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                incident_text=Cast("incident_emails", TextField()),
+                shops_total=_count(Shop),
+                users_total=_count(User),
+            )
+            .prefetch_related("contacts")
+        )
+
+    def get_form(self, request: HttpRequest, obj: Company | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(
+            request, obj, change, **{**kwargs, "form": CompanyChangeForm if obj else CompanyAddForm}
+        )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Company | None = None) -> Any:
+        sets: list[Any] = [
+            (None, {"fields": ["reference", "name", "registration_number", "address", "country"]}),
+            (_("Langue et fuseau horaire"), {"fields": ["language", "time_zone"]}),
+            (_("Contact gestionnaire"), {"fields": _contact_names(Contact.Kind.MANAGER)}),
+            (
+                _("Contact technique"),
+                {
+                    "fields": _contact_names(Contact.Kind.TECHNICAL),
+                    "description": _(
+                        "La personne à interroger après la création d'une boutique. Elle ne reçoit aucun e-mail à ce "
+                        "titre. Laissez vide s'il n'y en a pas."
+                    ),
+                },
+            ),
+            (
+                _("En cas d'incident"),
+                {"fields": ["incident_emails"], "description": _("Séparez les adresses par « ; ».")},
+            ),
+        ]
+        if obj is None:
+            sets.append((_("Première boutique"), {"fields": [f"shop_{name}" for name in FIRST_SHOP_FIELDS]}))
+        else:
+            sets[0][1]["fields"] += ["status", "shops_link", "version"]
+        return sets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Company | None = None) -> Any:
+        return ("reference", "status", "shops_link", "version") if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Company | None) -> Any:
+        return [ShopInline] if obj is not None and obj.shops.count() <= MANY_SHOPS else []
+
+    def save_model(self, request: HttpRequest, obj: Company, form: Any, change: bool) -> None:
+        actor = Actor.of(request)
+        manager, technical = form.contact(Contact.Kind.MANAGER), form.contact(Contact.Kind.TECHNICAL)
+        if not change:
+            fields = {name: form.cleaned_data[name] for name in CompanyForm.Meta.fields}
+            created = services.company_create(
+                actor=actor,
+                manager_contact=manager,
+                technical_contact=technical if technical["email"] else None,
+                **fields,
+            )
+            shop_services.shop_create(company=created, actor=actor, **form.first_shop())
+            obj.__dict__.update(created.__dict__)
+            return
+        company = Company.objects.get(pk=obj.pk)
+        services.company_update(company=company, actor=actor, **changed_fields(form, *CompanyForm.Meta.fields))
+        services.contact_save(company=company, kind=Contact.Kind.MANAGER, actor=actor, **manager)
+        if technical["email"]:
+            services.contact_save(company=company, kind=Contact.Kind.TECHNICAL, actor=actor, **technical)
+        else:
+            services.technical_contact_remove(company=company, actor=actor)
+
+    def save_inline(self, request: HttpRequest, parent: Company, form: Any) -> None:
+        actor = Actor.of(request)
+        if form.instance.pk:
+            shop = Shop.objects.select_related("company").get(pk=form.instance.pk)
+            shop_services.shop_update(shop=shop, actor=actor, **changed_fields(form, *ShopInline.fields))
+        else:
+            fields = {name: form.cleaned_data[name] for name in ShopInline.fields}
+            shop = shop_services.shop_create(company=parent, actor=actor, **fields)
+            form.instance.__dict__.update(shop.__dict__)
+
+    @admin.display(description=gettext_lazy("Contact gestionnaire"))
+    def manager_email(self, company: Company) -> str:
+        contact = company.manager_contact
+        return contact.email if contact else "–"
+
+    @admin.display(description=gettext_lazy("Contact technique"))
+    def technical_email(self, company: Company) -> str:
+        contact = company.technical_contact
+        return contact.email if contact else "–"
+
+    @admin.display(description=gettext_lazy("Boutiques"), ordering="shops_total")
+    def shops_count(self, company: Any) -> str:
+        url = f"{reverse('admin:shops_shop_changelist')}?company__id__exact={company.pk}"
+        return format_html('<a href="{}">{}</a>', url, company.shops_total)
+
+    @admin.display(description=gettext_lazy("Comptes"), ordering="users_total")
+    def users_count(self, company: Any) -> int:
+        return int(company.users_total)
+
+    @admin.display(description=gettext_lazy("Boutiques"))
+    def shops_link(self, company: Any) -> str:
+        return self.shops_count(company)
+
+    def _set_status(self, request: HttpRequest, companies: QuerySet[Company], status: str) -> None:
+        changed = 0
+        for company in Company.objects.filter(pk__in=companies.values_list("pk", flat=True)):
+            changed += bool(services.company_update(company=company, actor=Actor.of(request), status=status))
+        messages.success(
+            request, ngettext("%(n)d société modifiée.", "%(n)d sociétés modifiées.", changed) % {"n": changed}
+        )
+
+    @admin.action(description=gettext_lazy("Suspendre les sociétés choisies"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
+        self._set_status(request, queryset, Status.SUSPENDED)
+
+    @admin.action(description=gettext_lazy("Fermer les sociétés choisies"), permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
+        self._set_status(request, queryset, Status.CLOSED)
+
+    @admin.action(description=gettext_lazy("Réactiver les sociétés choisies"), permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
+        self._set_status(request, queryset, Status.ACTIVE)
+
+
+def _count(model: Any) -> Any:
+    """Rows of a model per company, without a join that searches would multiply."""
+    rows = model.objects.filter(company=OuterRef("pk")).order_by().values("company")
+    return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
+
+
+# --- Accounts -------------------------------------------------------------------------------------
+
+
+class NewUserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An account without a password: its owner sets it through the mailed link."""
+
+    role = forms.ChoiceField(label=gettext_lazy("rôle"), choices=Role.choices, initial=Role.VIEWER)
+
+    class Meta:
+        model = User
+        fields = ("company", "login", "email", "title", "first_name", "last_name", "phone", "language")
+
+
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Membership
+    fields = ("company", "role", "all_shops", "shops")
+    autocomplete_fields = ("company", "shops")
+    extra = 0
+
+
+@admin.register(User)
+class UserAdmin(ServiceAdmin):
+    list_display = ("login", "full_name", "email", "company", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "is_staff", "memberships__role", "language")
+    list_select_related = ("company",)
+    search_fields = ("login", "email", "first_name", "last_name", "company__name", "company__reference")
+    search_help_text = gettext_lazy("Identifiant, adresse e-mail, nom ou société")
+    autocomplete_fields = ("company",)
+    filter_horizontal = ("groups",)
+    actions = ("send_link", "remove_second_factor")
+    editable = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": NewUserForm}))
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            hint = _(
+                "Avec une société, l'identifiant et un lien à usage unique sont envoyés à l'adresse. Sans société, le "
+                "compte est celui d'un membre de l'équipe : « manage.py login_link » donne sa première connexion."
+            )
+            return [(None, {"fields": [*NewUserForm.Meta.fields, "role"], "description": hint})]
+        team = ["is_staff", "is_superuser", "groups"]
+        return [
+            (None, {"fields": [*self.editable, "company"]}),
+            (_("Équipe de la plateforme"), {"fields": team, "classes": ["collapse"]}),
+            (_("Dates"), {"fields": ["date_joined", "last_login"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            return ()
+        fixed = ("company", "date_joined", "last_login")
+        return fixed if request.user.is_superuser else (*fixed, "is_staff", "is_superuser", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        # Whoever may change an account's address may take it over: the team's only by superusers.
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or not (obj.is_staff or obj.is_superuser) or request.user.is_superuser)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return [MembershipInline] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        actor = Actor.of(request)
+        if change:
+            user = User.objects.select_related("company").get(pk=obj.pk)
+            fields = changed_fields(form, *self.editable, "is_staff", "is_superuser")
+            services.user_update(user=user, actor=actor, **fields)
+            return
+        fields = dict(form.cleaned_data)
+        company, role = fields.pop("company"), fields.pop("role")
+        if company is not None:
+            user = services.user_create(company=company, actor=actor, role=role, **fields)
+            messages.info(request, _("L'identifiant et un lien ont été envoyés à %(email)s.") % {"email": user.email})
+        else:
+            if not request.user.is_superuser:
+                raise ValidationError(_("Seul un super-utilisateur crée un compte de l'équipe."))
+            user = User(is_staff=True, **fields)
+            user.set_unusable_password()
+            user.full_clean()
+            user.save()
+            audit.record(actor=actor, action="user.created", obj=user, company=None, changes=audit.creation(fields))
+        obj.__dict__.update(user.__dict__)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        if change and "groups" in form.changed_data:
+            before = list(form.instance.groups.values_list("name", flat=True))
+            after = [group.name for group in form.cleaned_data["groups"]]
+            audit.record(
+                actor=Actor.of(request),
+                action="user.updated",
+                obj=form.instance,
+                company=form.instance.company,
+                changes={"groups": [before, after]},
+            )
+        super().save_related(request, form, formsets, change)
+
+    def save_inline(self, request: HttpRequest, parent: User, form: Any) -> None:
+        values = form.cleaned_data
+        company, actor = values["company"], Actor.of(request)
+        user = User.objects.select_related("company").get(pk=parent.pk)
+        if any(shop.company_id != company.pk for shop in values["shops"]):
+            raise ValidationError(_("Les boutiques choisies doivent être celles de la société."))
+        if form.instance.pk is None or "company" in form.changed_data:
+            form.instance.save()
+            audit.record(
+                actor=actor,
+                action="user.updated",
+                obj=user,
+                company=company,
+                changes={"access": [None, str(company)], "role": [None, values["role"]]},
+            )
+        services.user_update(
+            user=user,
+            actor=actor,
+            company=company,
+            role=values["role"],
+            all_shops=values["all_shops"],
+            shops=list(values["shops"]),
+        )
+
+    def delete_inline(self, request: HttpRequest, parent: User, obj: Membership) -> None:
+        audit.record(
+            actor=Actor.of(request),
+            action="user.updated",
+            obj=parent,
+            company=obj.company,
+            changes={"access": [str(obj.company), None], "role": [obj.role, None]},
+        )
+        obj.delete()
+
+    @admin.display(description=gettext_lazy("nom"), ordering="last_name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @admin.action(description=gettext_lazy("Envoyer un lien pour choisir un mot de passe"), permissions=["change"])
+    def send_link(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        sent = skipped = 0
+        for user in queryset.select_related("company"):
+            if user.is_active and user.company is not None and self.has_change_permission(request, user):
+                services.password_reset_request(user=user)
+                sent += 1
+            else:
+                skipped += 1
+        if sent:
+            messages.success(request, ngettext("%(n)d lien envoyé.", "%(n)d liens envoyés.", sent) % {"n": sent})
+        if skipped:
+            text = _("%(n)d sans envoi : compte désactivé, ou compte de l'équipe (« manage.py login_link »).")
+            messages.warning(request, text % {"n": skipped})
+
+    @admin.action(description=gettext_lazy("Retirer la double authentification"), permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        removed = 0
+        for user in queryset.select_related("company"):
+            if self.has_change_permission(request, user) and Authenticator.objects.filter(user=user).delete()[0]:
+                removed += 1
+                audit.record(
+                    actor=Actor.of(request),
+                    action="user.updated",
+                    obj=user,
+                    company=user.company,
+                    changes={"second_factor": [audit.MASK, None]},
+                )
+        messages.success(
+            request, ngettext("%(n)d compte modifié.", "%(n)d comptes modifiés.", removed) % {"n": removed}
+        )
+
+
+@admin.register(SftpAccount)
+class SftpAccountAdmin(ServiceAdmin):
+    list_display = ("login", "email", "company", "is_active", "created_at")
+    list_filter = ("is_active",)
+    list_select_related = ("company",)
+    search_fields = ("login", "email", "company__name", "company__reference")
+    autocomplete_fields = ("company",)
+    fields = ("company", "login", "email", "language", "is_active")
+    actions = ("reset_password",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SftpAccount | None = None) -> Any:
+        return ("company",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: SftpAccount, form: Any, change: bool) -> None:
+        actor = Actor.of(request)
+        if change:
+            account = SftpAccount.objects.select_related("company").get(pk=obj.pk)
+            services.sftp_account_update(account=account, actor=actor, **changed_fields(form))
+        else:
+            created = services.sftp_account_create(actor=actor, **form.cleaned_data)
+            obj.__dict__.update(created.__dict__)
+
+    @admin.action(
+        description=gettext_lazy("Générer un nouveau mot de passe et envoyer le lien"), permissions=["change"]
+    )
+    def reset_password(self, request: HttpRequest, queryset: QuerySet[SftpAccount]) -> None:
+        accounts = list(queryset.filter(is_active=True).select_related("company"))
+        for account in accounts:
+            services.sftp_password_reset(account=account, actor=Actor.of(request))
+        n = len(accounts)
+        messages.success(request, ngettext("%(n)d lien envoyé.", "%(n)d liens envoyés.", n) % {"n": n})
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ("at", "company", "actor_label", "action", "object_label", "ip_address")
+    list_filter = ("action", "object_type")
+    list_select_related = ("company",)
+    date_hierarchy = "at"
+    search_fields = ("actor_label", "object_label", "company__name", "company__reference", "action")
+    fields = ("at", "company_link", "actor_label", "ip_address", "action", "object_type", "object_label", "what")
+    readonly_fields = ("company_link", "what")
+
+    @admin.display(description=gettext_lazy("société"))
+    def company_link(self, entry: AuditEntry) -> str:
+        return link_to(entry.company)
+
+    @admin.display(description=gettext_lazy("modifications"))
+    def what(self, entry: AuditEntry) -> str:
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in entry.changes.values()):
+            return pretty_json(entry.changes)
+        rows = format_html_join("", "<li>{} : {} → {}</li>", ((name, *pair) for name, pair in entry.changes.items()))
+        return format_html('<ul class="plain">{}</ul>', rows)

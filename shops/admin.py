@@ -1,0 +1,137 @@
+"""Staff pages of shops. Writes go through the services; secrets are never shown."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from backoffice.admin import ServiceAdmin, changed_fields, link_to
+from companies import audit
+from companies.audit import Actor
+from companies.models import Status
+
+from . import services
+from .models import Contract, Shop
+
+
+class ContractInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Contract
+    fields = ("number", "network", "three_d_secure")
+    extra = 0
+    can_delete = False
+
+
+@admin.register(Shop)
+class ShopAdmin(ServiceAdmin):
+    list_display = ("site_id", "name", "company", "manager", "status", "language")
+    list_filter = ("status", "language")
+    list_select_related = ("company",)
+    search_fields = (
+        "site_id",
+        "name",
+        "manager_email",
+        "company__name",
+        "company__reference",
+        "company__contacts__email",
+    )
+    search_help_text = gettext_lazy("Identifiant, nom, société ou adresse e-mail")
+    autocomplete_fields = ("company",)
+    inlines = (ContractInline,)
+    actions = ("suspend", "close", "reactivate")
+    editable = ("name", "url", "language", "manager_email", "status", "algorithm_test", "algorithm_production")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
+        return super().get_queryset(request).prefetch_related("company__contacts")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Shop | None = None) -> Any:
+        inherits = _("E-mail gestionnaire vide : l'adresse du Contact gestionnaire de la société est utilisée.")
+        sets: list[Any] = [
+            (None, {"fields": ["company", "site_id", *self.editable[:5]], "description": inherits}),
+            (_("Signature"), {"fields": list(self.editable[5:]), "classes": ["collapse"]}),
+        ]
+        if obj is not None:
+            panel = _("La personne à interroger après la création d'une boutique.")
+            sets.insert(1, (_("Contact technique"), {"fields": ["technical_contact"], "description": panel}))
+            sets.append((_("Règles et clés"), {"fields": ["rules_link", "keys_kept"]}))
+        return sets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Shop | None = None) -> Any:
+        return ("company", "site_id", "technical_contact", "rules_link", "keys_kept") if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Shop | None) -> Any:
+        return self.inlines if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Shop, form: Any, change: bool) -> None:
+        actor = Actor.of(request)
+        if change:
+            shop = Shop.objects.select_related("company").get(pk=obj.pk)
+            services.shop_update(shop=shop, actor=actor, **changed_fields(form, *self.editable))
+        else:
+            created = services.shop_create(actor=actor, **form.cleaned_data)
+            obj.__dict__.update(created.__dict__)
+
+    def save_inline(self, request: HttpRequest, parent: Shop, form: Any) -> None:
+        actor, shop = Actor.of(request), Shop.objects.select_related("company").get(pk=parent.pk)
+        values = {name: form.cleaned_data[name] for name in ContractInline.fields}
+        if form.instance.pk and {"number", "network"} & set(form.changed_data):
+            changes = changed_fields(form, *ContractInline.fields)
+            before = Contract.objects.get(pk=form.instance.pk)
+            pairs = {
+                name: [getattr(before, name), value] for name, value in changes.items() if name != "three_d_secure"
+            }
+            Contract.objects.filter(pk=before.pk).update(number=values["number"], network=values["network"])
+            before.refresh_from_db()
+            audit.record(actor=actor, action="contract.updated", obj=before, company=shop.company, changes=pairs)
+        services.contract_save(shop=shop, actor=actor, **values)
+
+    @admin.display(description=gettext_lazy("e-mail gestionnaire"), ordering="manager_email")
+    def manager(self, shop: Shop) -> str:
+        if shop.manager_email:
+            return shop.manager_email
+        contact = shop.company.manager_contact
+        return _("%(email)s (hérité)") % {"email": contact.email if contact else "–"}
+
+    @admin.display(description=gettext_lazy("Contact technique"))
+    def technical_contact(self, shop: Shop) -> str:
+        contact = shop.company.technical_contact
+        if contact is None:
+            return _("Aucun contact technique n'est indiqué.")
+        parts = filter(None, [contact.full_name, contact.email, contact.phone])
+        return format_html("{} ({})", " · ".join(parts), link_to(shop.company))
+
+    @admin.display(description=gettext_lazy("règles de notification"))
+    def rules_link(self, shop: Shop) -> str:
+        total = shop.rules.filter(archived_at=None).count()
+        url = f"{reverse('admin:notifications_notificationrule_changelist')}?shop__id__exact={shop.pk}"
+        return format_html('<a href="{}">{}</a>', url, ngettext("%(n)d règle", "%(n)d règles", total) % {"n": total})
+
+    @admin.display(description=gettext_lazy("clés enregistrées"))
+    def keys_kept(self, shop: Shop) -> str:
+        kept = [(key.get_kind_display(), audit.MASK) for key in shop.keys.defer("value")]
+        return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{} : {}</li>", kept)) if kept else "–"
+
+    def _set_status(self, request: HttpRequest, shops: QuerySet[Shop], status: str) -> None:
+        changed = 0
+        keys = list(shops.values_list("pk", flat=True))
+        for shop in Shop.objects.select_related("company").filter(pk__in=keys):
+            changed += bool(services.shop_update(shop=shop, actor=Actor.of(request), status=status))
+        messages.success(
+            request, ngettext("%(n)d boutique modifiée.", "%(n)d boutiques modifiées.", changed) % {"n": changed}
+        )
+
+    @admin.action(description=gettext_lazy("Suspendre les boutiques choisies"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
+        self._set_status(request, queryset, Status.SUSPENDED)
+
+    @admin.action(description=gettext_lazy("Fermer les boutiques choisies"), permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
+        self._set_status(request, queryset, Status.CLOSED)
+
+    @admin.action(description=gettext_lazy("Réactiver les boutiques choisies"), permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
+        self._set_status(request, queryset, Status.ACTIVE)
