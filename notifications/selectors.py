@@ -268,6 +268,7 @@ def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
     failed = (Delivery.Status.DEAD, Delivery.Status.NOT_SENT, Delivery.Status.RETRY)
     rows = (
         recent.order_by()
+        .exclude(normalised_address="")
         .values("normalised_address")
         .annotate(
             count=Count("pk", filter=Q(status__in=failed)),

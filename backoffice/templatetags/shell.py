@@ -127,9 +127,11 @@ def ago(value: datetime | None, empty: str = "–") -> SafeString | str:
     """A relative time with the exact one on hover and in print; beyond a week, the date itself."""
     if value is None:
         return empty
-    distance = abs(timezone.now() - value)
+    now = timezone.now()
+    distance = abs(now - value)
     if distance < timedelta(days=7):
-        shown = str(naturaltime(value))
+        # Beyond a day nobody counts hours.
+        shown = str(naturaltime(now - timedelta(days=distance.days) if value < now and distance.days else value))
     else:
         local = timezone.localtime(value)
         shown = f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {clock_time(local)}"

@@ -124,7 +124,7 @@ COMPANY = {
 
 @pytest.fixture
 def claire() -> User:
-    """The administrator of a company of four shops: one gap, one address whose mails fail, some history."""
+    """The administrator of a company of four shops: one gap, one address whose mails fail, a mail to nobody."""
     provision({"companies": [COMPANY]})
     lyon = Shop.objects.get(site_id="20000002")
     with transaction.atomic():
@@ -151,6 +151,14 @@ def claire() -> User:
         outcome=Attempt.Outcome.PERMANENT,
         code=550,
         reply="5.1.1 mailbox unavailable",
+    )
+    DeliveryFactory(
+        event=event,
+        message=None,
+        notification="buyer_email",
+        address="",
+        status=Delivery.Status.NOT_SENT,
+        error="L'événement ne donne pas d'adresse e-mail d'acheteur.",
     )
     return User.objects.get(login="claire")
 
