@@ -12,6 +12,6 @@ POST_OFFICE = {
     "CELERY_ENABLED": False,
     "MESSAGE_ID_ENABLED": True,
 }
-# Its progress lines would cost time and hide the figures.
-POST_OFFICE["LOG_LEVEL"] = 1
-LOGGING["loggers"]["post_office"] = {"level": "WARNING", "propagate": False}
+# Its progress lines would hide the figures; it brings a handler of its own where there is none.
+LOGGING["handlers"]["nowhere"] = {"class": "logging.NullHandler"}
+LOGGING["loggers"]["post_office"] = {"handlers": ["nowhere"], "level": "WARNING", "propagate": False}
