@@ -11,6 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from notifications import addresses
@@ -94,7 +95,7 @@ def contact_save(*, company: Company, kind: str, actor: Actor, **fields: str) ->
         contact.save()
         action = "contact.created" if created else "contact.updated"
         audit.record(actor=actor, action=action, obj=contact, company=company, changes=_prefixed(kind, changes))
-        _forget_contacts(company)
+        _contacts_changed(company)
     return changes
 
 
@@ -107,7 +108,7 @@ def technical_contact_remove(*, company: Company, actor: Actor) -> bool:
     changes = {f"technical.{name}": [getattr(contact, name), None] for name in CONTACT_FIELDS if getattr(contact, name)}
     audit.record(actor=actor, action="contact.deleted", obj=contact, company=company, changes=changes)
     contact.delete()
-    _forget_contacts(company)
+    _contacts_changed(company)
     return True
 
 
@@ -128,7 +129,7 @@ def contacts_swap(*, company: Company, actor: Actor) -> Changes:
     manager.save()
     technical.save()
     audit.record(actor=actor, action="contacts.swapped", obj=company, company=company, changes=changes)
-    _forget_contacts(company)
+    _contacts_changed(company)
     return changes
 
 
@@ -136,8 +137,10 @@ def _prefixed(kind: str, changes: Changes) -> Changes:
     return {f"{kind}.{name}": pair for name, pair in changes.items()}
 
 
-def _forget_contacts(company: Company) -> None:
-    """Drop prefetched contacts, so that the instance shows what was just written."""
+def _contacts_changed(company: Company) -> None:
+    """Contacts are part of what a company's version covers; the instance shows what was just written."""
+    Company.objects.filter(pk=company.pk).update(version=F("version") + 1)
+    company.version += 1
     getattr(company, "_prefetched_objects_cache", {}).pop("contacts", None)
 
 
@@ -203,6 +206,7 @@ def user_update(
     """
     company = company or user.company
     former_email = user.email
+    was_administered = company is not None and _has_administrator(company)
     changes = audit.apply(user, fields)
     if changes:
         user.full_clean(exclude=["password"])
@@ -212,6 +216,11 @@ def user_update(
         changes |= _membership_changes(membership, role, all_shops, shops)
     if not changes:
         return changes
+    # An operator's file may leave a company without administrator for a while; a person may not.
+    if actor.user is not None and company is not None and was_administered and not _has_administrator(company):
+        raise ValidationError(
+            _("C'est le dernier administrateur actif de la société : il ne peut être ni désactivé ni rétrogradé.")
+        )
     audit.record(actor=actor, action="user.updated", obj=user, company=company, changes=changes)
     told = sorted(_TOLD_FIELDS & changes.keys())
     if notify and company is not None and told:
@@ -225,6 +234,10 @@ def user_update(
                 occasion={"address": former_email, "former": True},
             )
     return changes
+
+
+def _has_administrator(company: Company) -> bool:
+    return Membership.objects.filter(company=company, role=Role.ADMINISTRATOR, user__is_active=True).exists()
 
 
 def _membership_changes(

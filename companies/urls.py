@@ -12,7 +12,7 @@ from django.urls import path
 
 from backoffice.views import gone
 
-from . import account_views
+from . import account_views, views
 
 # --- Log-in, log-out, second factor ---------------------------------------------------------------
 
@@ -52,4 +52,19 @@ urlpatterns += [
     path("accounts/set-password/<str:token>/", account_views.set_password, name="account_set_password"),
     path("accounts/login-link/<str:token>/", account_views.login_link, name="account_login_link"),
     path("accounts/sftp-reveal/<str:token>/", account_views.sftp_reveal, name="sftp_reveal"),
+]
+
+# --- Paramétrage > Société ------------------------------------------------------------------------
+
+urlpatterns += [
+    path("settings/company/", views.company, name="company_settings"),
+    path("settings/company/swap/", views.contacts_swap, name="contacts_swap"),
+    path("settings/company/technical/remove/", views.technical_remove, name="technical_remove"),
+    path("settings/company/users/", views.users, name="users"),
+    path("settings/company/users/new/", views.user_edit, name="user_new"),
+    path("settings/company/users/<int:key>/", views.user_edit, name="user_edit"),
+    path("settings/company/sftp-accounts/", views.sftp_accounts, name="sftp_accounts"),
+    path("settings/company/sftp-accounts/new/", views.sftp_account_edit, name="sftp_account_new"),
+    path("settings/company/sftp-accounts/<uuid:key>/", views.sftp_account_edit, name="sftp_account_edit"),
+    path("settings/company/history/", views.company_history, name="company_history"),
 ]

@@ -1,0 +1,136 @@
+"""The history of a company: which entries a user sees, and what they say in words."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.encoding import force_str
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications.catalogue import SHOP_MANAGER_SYMBOL
+from notifications.models import NotificationRule
+from notifications.wording import trigger_label
+
+from . import access, permissions
+from .models import AuditEntry, Contact, Membership, Role
+
+OBJECTS = {
+    "company": gettext_lazy("Société"),
+    "contact": gettext_lazy("Contact"),
+    "shop": gettext_lazy("Boutique"),
+    "notificationrule": gettext_lazy("Règle de notification"),
+    "contract": gettext_lazy("Contrat"),
+    "shopkey": gettext_lazy("Clé"),
+    "user": gettext_lazy("Compte utilisateur"),
+    "sftpaccount": gettext_lazy("Compte SFTP"),
+    "delivery": gettext_lazy("Envoi"),
+}
+_MODELS = {
+    "company": "companies.Company",
+    "contact": "companies.Contact",
+    "shop": "shops.Shop",
+    "notificationrule": "notifications.NotificationRule",
+    "contract": "shops.Contract",
+    "user": "companies.User",
+    "sftpaccount": "companies.SftpAccount",
+    "delivery": "notifications.Delivery",
+}
+_SHOP_OBJECTS = ("shop", "notificationrule", "contract", "shopkey", "delivery")
+_LABELS = {"role": gettext_lazy("rôle"), "shops": gettext_lazy("boutiques"), "password": gettext_lazy("mot de passe")}
+
+
+def entries(membership: Membership) -> QuerySet[AuditEntry]:
+    """The entries a user may see, newest first: those of other shops and, without the right to
+    manage users, those of accounts stay out."""
+    found = AuditEntry.objects.filter(company_id=membership.company_id).select_related("actor")
+    if not access.can(membership, permissions.MANAGE_USERS):
+        found = found.exclude(object_type__in=("user", "sftpaccount", "apitoken"))
+    if not membership.all_shops:
+        shops = access.shops_of(membership)
+        shop_ids = [str(key) for key in shops.values_list("pk", flat=True)]
+        rule_ids = NotificationRule.objects.filter(shop__in=shops).values_list("pk", flat=True)
+        found = found.filter(
+            ~Q(object_type__in=_SHOP_OBJECTS)
+            | Q(object_type="shop", object_id__in=shop_ids)
+            | Q(object_type="notificationrule", object_id__in=[str(key) for key in rule_ids])
+        )
+    return found.order_by("-at", "-pk")
+
+
+def filtered(
+    found: QuerySet[AuditEntry], *, q: str = "", kind: str = "", since: date | str = "", until: date | str = ""
+) -> QuerySet[AuditEntry]:
+    """Narrow by text (author, object, any value changed), kind of object and days (both included)."""
+    if q:
+        found = found.annotate(text=Cast("changes", TextField())).filter(
+            Q(actor_label__icontains=q) | Q(object_label__icontains=q) | Q(text__icontains=q)
+        )
+    if kind in OBJECTS:
+        found = found.filter(object_type=kind)
+    if isinstance(since, date):
+        found = found.filter(at__gte=timezone.make_aware(datetime.combine(since, time.min)))
+    if isinstance(until, date):
+        found = found.filter(at__lt=timezone.make_aware(datetime.combine(until + timedelta(days=1), time.min)))
+    return found
+
+
+def last_change(company_id: int, *objects: tuple[str, Any]) -> AuditEntry | None:
+    """The newest entry about any of the (object type, key) given."""
+    wanted = Q()
+    for kind, key in objects:
+        wanted |= Q(object_type=kind, object_id=str(key))
+    return AuditEntry.objects.filter(wanted, company_id=company_id).order_by("-at", "-pk").first()
+
+
+def changes_in_words(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """(field, before, after) of each change."""
+    return [
+        (_field_label(entry.object_type, name), _value(entry.object_type, name, pair[0]), _value(entry.object_type, name, pair[1]))
+        for name, pair in entry.changes.items()
+        if isinstance(pair, list) and len(pair) == 2
+    ]
+
+
+def _field(object_type: str, name: str) -> Any:
+    model: type[Model] | None = apps.get_model(_MODELS[object_type]) if object_type in _MODELS else None
+    if name.partition(".")[0] in Contact.Kind.values:
+        model, name = Contact, name.partition(".")[2]
+    try:
+        return model._meta.get_field(name) if model else None
+    except FieldDoesNotExist:
+        return None
+
+
+def _field_label(object_type: str, name: str) -> str:
+    kind = name.partition(".")[0]
+    field = _field(object_type, name)
+    label = force_str(getattr(field, "verbose_name", "") or _LABELS.get(name, name))
+    if kind in Contact.Kind.values and "." in name:
+        return f"{Contact.Kind(kind).label}, {label}"
+    return label[:1].upper() + label[1:]
+
+
+def _value(object_type: str, name: str, value: Any) -> str:
+    if value is None or value == "" or value == []:
+        if object_type == "shop" and name == "manager_email":
+            return _("hérité du Contact gestionnaire")
+        return _("(vide)")
+    if isinstance(value, bool):
+        return _("oui") if value else _("non")
+    if name == "role" and value in Role.values:
+        return force_str(Role(value).label)
+    if name == "shops" and value == "*":
+        return _("toutes")
+    if name == "recipients" and isinstance(value, list):
+        return "; ".join(_("E-mail gestionnaire") if item == SHOP_MANAGER_SYMBOL else str(item) for item in value)
+    if name == "triggers" and isinstance(value, list):
+        return ", ".join(map(trigger_label, value))
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    choices = dict(getattr(_field(object_type, name), "flatchoices", None) or [])
+    return force_str(choices.get(value, value))

@@ -1,0 +1,312 @@
+"""Paramétrage > Société: Infos Société, accounts, history."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from backoffice.forms import add_errors, read_only, show_version
+from backoffice.paging import paginate, sort_key
+from notifications import addresses, exports, impact
+from notifications.selectors import company_facts, delivery_tables, visible_facts
+
+from . import access, history, permissions, services
+from .access import CompanyRequest, company_page
+from .audit import Actor
+from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm, SftpAccountForm, UserForm
+from .models import Company, Contact, Membership, SftpAccount, User
+
+GET_AND_POST = ["GET", "HEAD", "POST"]
+
+
+# --- Infos Société --------------------------------------------------------------------------------
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def company(request: CompanyRequest) -> HttpResponse:
+    may_edit = access.can(request.membership, permissions.MANAGE_COMPANY)
+    if request.method == "POST" and not may_edit:
+        raise PermissionDenied
+    if "preview" in request.GET:
+        return _company_preview(request)
+    stored = Company.objects.prefetch_related("contacts").get(pk=request.company.pk)
+    data = request.POST if request.method == "POST" else None
+    forms = {
+        "company": CompanyForm(data, company=stored),
+        "manager": ContactForm(data, kind=Contact.Kind.MANAGER, contact=stored.manager_contact),
+        "technical": ContactForm(data, kind=Contact.Kind.TECHNICAL, contact=stored.technical_contact),
+        "incident": IncidentForm(data, company=stored),
+    }
+    # Every section is judged, so that all errors show at once.
+    valid = [form.is_valid() for form in forms.values()]
+    if data is not None and all(valid) and _company_save(request, stored, forms):
+        return redirect("company_settings")
+    if not may_edit:
+        read_only(*forms.values())
+    facts = visible_facts(request.company, request.membership)
+    contacts = [("contact", contact.pk) for contact in stored.contacts.all()]
+    context = {
+        "forms": forms,
+        "company": stored,
+        "may_edit": may_edit,
+        "panels": impact.panels(facts, [facts.manager_email]) if facts.manager_email else [],
+        "last_change": history.last_change(stored.pk, ("company", stored.pk), *contacts),
+    }
+    return render(request, "companies/company.html", context)
+
+
+def _company_save(request: CompanyRequest, stored: Company, forms: dict[str, Any]) -> bool:
+    """Save the four sections in one transaction; False when refused, the reasons in the forms."""
+    actor = Actor.of(request)
+    before = delivery_tables(company_facts(stored))
+    current = forms["company"]
+    try:
+        with transaction.atomic():
+            fields = {
+                name: form.cleaned_data[name]
+                for form in (forms["company"], forms["incident"])
+                for name in form.SAVED
+            }
+            changed = services.company_update(
+                company=stored, actor=actor, version=forms["company"].cleaned_data["version"], **fields
+            )
+            names = [str(forms[part].fields[name].label) for part in ("company", "incident") for name in changed if name in forms[part].fields]
+            for kind in ("manager", "technical"):
+                current = forms[kind]
+                values = {name: current.cleaned_data[name] for name in ContactForm.SAVED}
+                if kind == "technical" and current.is_empty:
+                    found: Any = services.technical_contact_remove(company=stored, actor=actor)
+                else:
+                    found = services.contact_save(company=stored, kind=kind, actor=actor, **values)
+                if found:
+                    names.append(str(Contact.Kind(kind).label))
+    except services.StaleVersion as error:
+        forms["company"].add_error(None, error)
+        show_version(forms["company"], Company.objects.values_list("version", flat=True).get(pk=stored.pk))
+        return False
+    except ValidationError as error:
+        add_errors(current, error)
+        return False
+    if not names:
+        messages.info(request, _("Rien n'a changé."))
+        return True
+    after = delivery_tables(company_facts(Company.objects.get(pk=stored.pk)))
+    saved = _("Infos Société enregistrées. Modifié : %(names)s.") % {"names": ", ".join(names)}
+    messages.success(request, format_html("{} {}", saved, impact.difference_sentence(before, after)))
+    return True
+
+
+def _company_preview(request: CompanyRequest) -> HttpResponse:
+    """The panel for a value being typed, as if it were saved."""
+    facts = visible_facts(request.company, request.membership)
+    kind = request.GET["preview"]
+    typed = request.GET.get("incident_emails" if kind == "incident" else f"{kind}-email", "").strip()
+    emails = addresses.split(typed) if kind == "incident" else [typed]
+    for email in filter(None, emails):
+        try:
+            addresses.validate_single(email)
+        except addresses.InvalidAddress as error:
+            return render(request, "companies/address_panel.html", {"panels": [impact.Panel(email, [], error=str(error))]})
+    if kind == "incident":
+        facts = replace(facts, incident_emails=tuple(emails))
+    elif kind == "manager" and typed:
+        facts = replace(facts, manager_email=typed)
+    elif kind == "technical":
+        facts = replace(facts, technical_email=typed or None)
+    return render(request, "companies/address_panel.html", {"panels": impact.panels(facts, filter(None, emails[:10]))})
+
+
+@company_page(permissions.MANAGE_COMPANY)
+@require_http_methods(GET_AND_POST)
+def contacts_swap(request: CompanyRequest) -> HttpResponse:
+    found = request.company
+    manager, technical = found.manager_contact, found.technical_contact
+    if request.method == "POST":
+        before = delivery_tables(company_facts(found))
+        try:
+            services.contacts_swap(company=found, actor=Actor.of(request))
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("company_settings")
+        done = _("Les deux contacts sont intervertis.")
+        messages.success(
+            request, format_html("{} {}", done, impact.difference_sentence(before, delivery_tables(company_facts(found))))
+        )
+        return redirect("company_settings")
+    if manager is None or technical is None:
+        return redirect("company_settings")
+    sentence = _(
+        "%(technical)s devient Contact gestionnaire et recevra ses notifications ; %(manager)s devient Contact technique "
+        "et ne recevra plus d'e-mail à ce titre."
+    ) % {"technical": technical.email, "manager": manager.email}
+    return _confirm(request, _("Intervertir les deux contacts"), sentence, _("Intervertir"), reverse("company_settings"))
+
+
+@company_page(permissions.MANAGE_COMPANY)
+@require_http_methods(GET_AND_POST)
+def technical_remove(request: CompanyRequest) -> HttpResponse:
+    contact = request.company.technical_contact
+    if contact is None:
+        return redirect("company_settings")
+    if request.method == "POST":
+        services.technical_contact_remove(company=request.company, actor=Actor.of(request))
+        messages.success(request, _("Le Contact technique %(email)s est retiré.") % {"email": contact.email})
+        return redirect("company_settings")
+    sentence = _("%(email)s n'est plus Contact technique. Ce rôle ne reçoit aucun e-mail : aucune notification ne change.") % {
+        "email": contact.email
+    }
+    return _confirm(request, _("Retirer le Contact technique"), sentence, _("Retirer"), reverse("company_settings"))
+
+
+def _confirm(request: HttpRequest, title: str, sentence: str, action: str, back: str) -> HttpResponse:
+    context = {"title": title, "sentence": sentence, "action": action, "back": back}
+    return render(request, "companies/confirm.html", context)
+
+
+# --- Accounts -------------------------------------------------------------------------------------
+
+
+@company_page(permissions.MANAGE_USERS)
+@require_safe
+def users(request: CompanyRequest) -> HttpResponse:
+    found = User.objects.filter(company=request.company)
+    q = request.GET.get("q", "").strip()[:254]
+    if q:
+        found = found.filter(
+            Q(login__icontains=q) | Q(email__icontains=q) | Q(first_name__icontains=q) | Q(last_name__icontains=q)
+        )
+    found = found.order_by(sort_key(request, {"login": "login", "name": "last_name", "email": "email"}, default="login"), "pk")
+    page = paginate(request, found)
+    members = Membership.objects.filter(company=request.company, user__in=list(page)).prefetch_related("shops")
+    by_user = {member.user_id: member for member in members}
+    rows = [(account, by_user.get(account.pk)) for account in page]
+    return render(request, "companies/users.html", {"page": page, "rows": rows, "q": q})
+
+
+@company_page(permissions.MANAGE_USERS)
+@require_http_methods(GET_AND_POST)
+def user_edit(request: CompanyRequest, key: int | None = None) -> HttpResponse:
+    account = get_object_or_404(User, pk=key, company=request.company) if key else None
+    if account and not _covers(request.membership, account):
+        raise PermissionDenied
+    form = UserForm(request.POST or None, editor=request.membership, account=account)
+    if request.method == "POST" and form.is_valid():
+        actor, saved = Actor.of(request), form.saved()
+        try:
+            if account is None:
+                services.user_create(company=request.company, actor=actor, login=form.cleaned_data["login"], **saved)
+                text = _("Le compte est créé ; %(email)s reçoit l'identifiant et un lien pour choisir le mot de passe.")
+            elif services.user_update(user=User.objects.get(pk=account.pk), actor=actor, company=request.company, **saved):
+                text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
+            else:
+                text = _("Rien n'a changé.")
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, text % {"email": form.cleaned_data["email"]})
+            return redirect("users")
+    return render(request, "companies/account_form.html", {"form": form, "account": account, "kind": "user"})
+
+
+def _covers(editor: Membership, account: User) -> bool:
+    """Whether the editor's shops hold all shops of the account; nobody grants more than they have."""
+    if editor.all_shops:
+        return True
+    member = account.memberships.filter(company_id=editor.company_id).first()
+    if member is None:
+        return True
+    if member.all_shops:
+        return False
+    return not member.shops.exclude(pk__in=access.shops_of(editor).values("pk")).exists()
+
+
+@company_page(permissions.MANAGE_USERS)
+@require_safe
+def sftp_accounts(request: CompanyRequest) -> HttpResponse:
+    found = SftpAccount.objects.filter(company=request.company)
+    q = request.GET.get("q", "").strip()[:254]
+    if q:
+        found = found.filter(Q(login__icontains=q) | Q(email__icontains=q))
+    found = found.order_by(sort_key(request, {"login": "login", "email": "email"}, default="login"), "pk")
+    return render(request, "companies/sftp_accounts.html", {"page": paginate(request, found), "q": q})
+
+
+@company_page(permissions.MANAGE_USERS)
+@require_http_methods(GET_AND_POST)
+def sftp_account_edit(request: CompanyRequest, key: UUID | None = None) -> HttpResponse:
+    account = get_object_or_404(SftpAccount, pk=key, company=request.company) if key else None
+    form = SftpAccountForm(request.POST or None, account=account)
+    if request.method == "POST" and form.is_valid():
+        actor, saved = Actor.of(request), form.saved()
+        try:
+            if account is None:
+                services.sftp_account_create(
+                    company=request.company, actor=actor, login=form.cleaned_data["login"], **saved
+                )
+                text = _("Le compte SFTP est créé ; %(email)s reçoit l'identifiant et un lien qui montre le mot de passe une fois.")
+            elif services.sftp_account_update(account=SftpAccount.objects.get(pk=account.pk), actor=actor, **saved):
+                text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
+            else:
+                text = _("Rien n'a changé.")
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, text % {"email": form.cleaned_data["email"]})
+            return redirect("sftp_accounts")
+    return render(request, "companies/account_form.html", {"form": form, "account": account, "kind": "sftp"})
+
+
+# --- History --------------------------------------------------------------------------------------
+
+
+@company_page()
+@require_safe
+def company_history(request: CompanyRequest) -> HttpResponse:
+    wanted = HistoryFilter(request.GET)
+    values = {name: wanted.value(name) for name in ("q", "object", "since", "until")}
+    found = history.filtered(
+        history.entries(request.membership),
+        q=values["q"],
+        kind=values["object"],
+        since=values["since"],
+        until=values["until"],
+    )
+    if request.GET.get("format") == "csv":
+        return StreamingHttpResponse(
+            (line for _first, line in _csv_lines(found)),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="historique-{request.company.reference}.csv"'},
+        )
+    page = paginate(request, found)
+    context = {
+        "page": page,
+        "rows": [(entry, history.changes_in_words(entry)) for entry in page],
+        "values": values,
+        "active": any(values.values()),
+        "objects": history.OBJECTS,
+    }
+    return render(request, "companies/history.html", context)
+
+
+def _csv_lines(found: Any) -> Any:
+    from .wording import action_sentence
+
+    header = ["at", "actor", "action", "sentence", "changes"]
+    rows = [header]
+    for entry in found.iterator(chunk_size=1000):
+        changes = " | ".join(f"{name}: {before} → {after}" for name, before, after in history.changes_in_words(entry))
+        cells = (entry.at.isoformat(timespec="seconds"), entry.actor_label, entry.action, action_sentence(entry.action, entry.object_label), changes)
+        rows.append([exports.neutral(cell) for cell in cells])
+    for number, line in enumerate(exports.csv_lines(rows)):
+        yield number == 0, line
