@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,6 +19,12 @@ class StaffAdminSite(admin.AdminSite):
     site_title = _("Back Office Marchand")
     index_title = _("Administration de la plateforme")
     site_url = "/"
+    # The lists need the width.
+    enable_nav_sidebar = False
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """One page for everyone, which audits the change."""
+        return redirect("account_change_password")
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send to the common log-in; a merchant's user who is already in is refused."""

@@ -105,9 +105,17 @@ CompanyChangeForm = type("CompanyChangeForm", (CompanyForm,), _contact_form_fiel
 CompanyAddForm = type("CompanyAddForm", (_NewCompany,), {**_contact_form_fields(), **_first_shop_fields()})
 
 
+class ShopRowForm(forms.ModelForm):  # type: ignore[type-arg]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Other systems know the shop by its identifier.
+        self.fields["site_id"].disabled = self.instance.pk is not None
+
+
 class ShopInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Shop
-    fields = ("site_id", "name", "url", "language", "manager_email", "status")
+    form = ShopRowForm
+    fields = ("site_id", "name", "manager_email", "language", "status")
     extra = 0
     can_delete = False
     show_change_link = True
