@@ -64,6 +64,8 @@ def addresses(request: CompanyRequest) -> HttpResponse:
     if request.GET.get("print"):
         printed = _only(tables, chosen_address).addresses
         context["sections"] = [_address_context(table, whole, request) for table in printed]
+        # On paper "why not" is left out; on the screen a long page would not open with it.
+        context["without_why_not"] = len(printed) > paging.DEFAULT_SIZE
         return render(request, "notifications/addresses_print.html", context)
     page = paging.paginate(request, tables.addresses)
     key = address_rules.normalise(chosen_address)
