@@ -98,17 +98,13 @@ class ContactForm(PlainForm):
         email.label = _now("E-mail du %(contact)s") % {"contact": label}
         if kind == Contact.Kind.MANAGER:
             sentence: Any = impact.source_sentence(Source.COMPANY_MANAGER)
-            sentence = format_html(
-                "{} {}", sentence, _("Les boutiques sans e-mail gestionnaire propre en héritent.")
-            )
+            sentence = format_html("{} {}", sentence, _("Les boutiques sans e-mail gestionnaire propre en héritent."))
         else:
             email.required = False
             sentence = _("Cette adresse ne reçoit aucun e-mail de la plateforme.")
         email.help_text = email_help(sentence, contact.email if contact else "")
         email.widget.attrs.update(preview_attributes(kind))
-        self.helper = section(
-            Div("title", "first_name", "last_name", css_class="field-row"), "email", "phone"
-        )
+        self.helper = section(Div("title", "first_name", "last_name", css_class="field-row"), "email", "phone")
 
     @property
     def is_empty(self) -> bool:

@@ -90,7 +90,11 @@ def last_change(company_id: int, *objects: tuple[str, Any]) -> AuditEntry | None
 def changes_in_words(entry: AuditEntry) -> list[tuple[str, str, str]]:
     """(field, before, after) of each change."""
     return [
-        (_field_label(entry.object_type, name), _value(entry.object_type, name, pair[0]), _value(entry.object_type, name, pair[1]))
+        (
+            _field_label(entry.object_type, name),
+            _value(entry.object_type, name, pair[0]),
+            _value(entry.object_type, name, pair[1]),
+        )
         for name, pair in entry.changes.items()
         if isinstance(pair, list) and len(pair) == 2
     ]

@@ -74,14 +74,17 @@ def _company_save(request: CompanyRequest, stored: Company, forms: dict[str, Any
     try:
         with transaction.atomic():
             fields = {
-                name: form.cleaned_data[name]
-                for form in (forms["company"], forms["incident"])
-                for name in form.SAVED
+                name: form.cleaned_data[name] for form in (forms["company"], forms["incident"]) for name in form.SAVED
             }
             changed = services.company_update(
                 company=stored, actor=actor, version=forms["company"].cleaned_data["version"], **fields
             )
-            names = [str(forms[part].fields[name].label) for part in ("company", "incident") for name in changed if name in forms[part].fields]
+            names = [
+                str(forms[part].fields[name].label)
+                for part in ("company", "incident")
+                for name in changed
+                if name in forms[part].fields
+            ]
             for kind in ("manager", "technical"):
                 current = forms[kind]
                 values = {name: current.cleaned_data[name] for name in ContactForm.SAVED}
@@ -117,7 +120,9 @@ def _company_preview(request: CompanyRequest) -> HttpResponse:
         try:
             addresses.validate_single(email)
         except addresses.InvalidAddress as error:
-            return render(request, "companies/address_panel.html", {"panels": [impact.Panel(email, [], error=str(error))]})
+            return render(
+                request, "companies/address_panel.html", {"panels": [impact.Panel(email, [], error=str(error))]}
+            )
     if kind == "incident":
         facts = replace(facts, incident_emails=tuple(emails))
     elif kind == "manager" and typed:
@@ -141,7 +146,8 @@ def contacts_swap(request: CompanyRequest) -> HttpResponse:
             return redirect("company_settings")
         done = _("Les deux contacts sont intervertis.")
         messages.success(
-            request, format_html("{} {}", done, impact.difference_sentence(before, delivery_tables(company_facts(found))))
+            request,
+            format_html("{} {}", done, impact.difference_sentence(before, delivery_tables(company_facts(found)))),
         )
         return redirect("company_settings")
     if manager is None or technical is None:
@@ -150,7 +156,9 @@ def contacts_swap(request: CompanyRequest) -> HttpResponse:
         "%(technical)s devient Contact gestionnaire et recevra ses notifications ; %(manager)s devient Contact technique "
         "et ne recevra plus d'e-mail à ce titre."
     ) % {"technical": technical.email, "manager": manager.email}
-    return _confirm(request, _("Intervertir les deux contacts"), sentence, _("Intervertir"), reverse("company_settings"))
+    return _confirm(
+        request, _("Intervertir les deux contacts"), sentence, _("Intervertir"), reverse("company_settings")
+    )
 
 
 @company_page(permissions.MANAGE_COMPANY)
@@ -163,9 +171,9 @@ def technical_remove(request: CompanyRequest) -> HttpResponse:
         services.technical_contact_remove(company=request.company, actor=Actor.of(request))
         messages.success(request, _("Le Contact technique %(email)s est retiré.") % {"email": contact.email})
         return redirect("company_settings")
-    sentence = _("%(email)s n'est plus Contact technique. Ce rôle ne reçoit aucun e-mail : aucune notification ne change.") % {
-        "email": contact.email
-    }
+    sentence = _(
+        "%(email)s n'est plus Contact technique. Ce rôle ne reçoit aucun e-mail : aucune notification ne change."
+    ) % {"email": contact.email}
     return _confirm(request, _("Retirer le Contact technique"), sentence, _("Retirer"), reverse("company_settings"))
 
 
@@ -186,7 +194,9 @@ def users(request: CompanyRequest) -> HttpResponse:
         found = found.filter(
             Q(login__icontains=q) | Q(email__icontains=q) | Q(first_name__icontains=q) | Q(last_name__icontains=q)
         )
-    found = found.order_by(sort_key(request, {"login": "login", "name": "last_name", "email": "email"}, default="login"), "pk")
+    found = found.order_by(
+        sort_key(request, {"login": "login", "name": "last_name", "email": "email"}, default="login"), "pk"
+    )
     page = paginate(request, found)
     members = Membership.objects.filter(company=request.company, user__in=list(page)).prefetch_related("shops")
     by_user = {member.user_id: member for member in members}
@@ -207,7 +217,9 @@ def user_edit(request: CompanyRequest, key: int | None = None) -> HttpResponse:
             if account is None:
                 services.user_create(company=request.company, actor=actor, login=form.cleaned_data["login"], **saved)
                 text = _("Le compte est créé ; %(email)s reçoit l'identifiant et un lien pour choisir le mot de passe.")
-            elif services.user_update(user=User.objects.get(pk=account.pk), actor=actor, company=request.company, **saved):
+            elif services.user_update(
+                user=User.objects.get(pk=account.pk), actor=actor, company=request.company, **saved
+            ):
                 text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
             else:
                 text = _("Rien n'a changé.")
@@ -254,7 +266,9 @@ def sftp_account_edit(request: CompanyRequest, key: UUID | None = None) -> HttpR
                 services.sftp_account_create(
                     company=request.company, actor=actor, login=form.cleaned_data["login"], **saved
                 )
-                text = _("Le compte SFTP est créé ; %(email)s reçoit l'identifiant et un lien qui montre le mot de passe une fois.")
+                text = _(
+                    "Le compte SFTP est créé ; %(email)s reçoit l'identifiant et un lien qui montre le mot de passe une fois."
+                )
             elif services.sftp_account_update(account=SftpAccount.objects.get(pk=account.pk), actor=actor, **saved):
                 text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
             else:
@@ -306,7 +320,13 @@ def _csv_lines(found: Any) -> Any:
     rows = [header]
     for entry in found.iterator(chunk_size=1000):
         changes = " | ".join(f"{name}: {before} → {after}" for name, before, after in history.changes_in_words(entry))
-        cells = (entry.at.isoformat(timespec="seconds"), entry.actor_label, entry.action, action_sentence(entry.action, entry.object_label), changes)
+        cells = (
+            entry.at.isoformat(timespec="seconds"),
+            entry.actor_label,
+            entry.action,
+            action_sentence(entry.action, entry.object_label),
+            changes,
+        )
         rows.append([exports.neutral(cell) for cell in cells])
     for number, line in enumerate(exports.csv_lines(rows)):
         yield number == 0, line

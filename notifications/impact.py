@@ -138,9 +138,7 @@ class _Sentence:
 
     def __str__(self) -> str:
         labels = [
-            force_str(row.label)
-            for row in TABLE_ROWS
-            if self.source in (row.to, row.cc) or row.code in self.also
+            force_str(row.label) for row in TABLE_ROWS if self.source in (row.to, row.cc) or row.code in self.also
         ]
         if not labels:
             return _("Cette adresse ne reçoit aucun e-mail de la plateforme.")

@@ -82,7 +82,11 @@ class RuleForm(PlainForm):
     def saved(self) -> dict[str, Any]:
         """The fields to store, by column of NotificationRule."""
         data = self.cleaned_data
-        fields = {name: data[name] for name in ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile") if name in data}
+        fields = {
+            name: data[name]
+            for name in ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile")
+            if name in data
+        }
         # A default rule is stored in French and shown translated: a translation is no new label.
         if data["label"] != self.initial["label"]:
             fields["label"] = data["label"]

@@ -78,10 +78,10 @@ def _manager_email(shop: Shop) -> str:
 
 
 def _row(rule: NotificationRule, manager: str) -> dict[str, Any]:
-    named = _("E-mail gestionnaire (%(email)s)") % {"email": manager}
     return {
         "rule": rule,
-        "recipients": [named if entry == SHOP_MANAGER_SYMBOL else entry for entry in rule.recipients],
+        "manager": manager if SHOP_MANAGER_SYMBOL in rule.recipients else "",
+        "others": [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL],
         "conditions": wording.conditions_text(rule.condition_facts),
     }
 
@@ -100,7 +100,9 @@ def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     may_edit = access.can(request.membership, permissions.MANAGE_RULES)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
-    form = RuleForm(request.POST if request.method == "POST" else None, rule=found, manager_email=_manager_email(found.shop))
+    form = RuleForm(
+        request.POST if request.method == "POST" else None, rule=found, manager_email=_manager_email(found.shop)
+    )
     if form.is_bound and form.is_valid() and _save(request, found, form, form.cleaned_data["version"], form.saved()):
         return redirect(_url(found.shop, reference))
     if not may_edit:
@@ -141,7 +143,11 @@ def _save(
         messages.info(request, _("Rien n'a changé."))
         return True
     if set(changes) == {"enabled"}:
-        text = _("La règle « %(rule)s » est activée.") if changes["enabled"][1] else _("La règle « %(rule)s » est désactivée.")
+        text = (
+            _("La règle « %(rule)s » est activée.")
+            if changes["enabled"][1]
+            else _("La règle « %(rule)s » est désactivée.")
+        )
     else:
         text = _("La règle « %(rule)s » est enregistrée.")
     after = delivery_tables(company_facts(request.company))

@@ -36,6 +36,8 @@ class ShopForm(PlainForm):
         field.widget.attrs.update({"placeholder": from_company, **preview_attributes("manager")})
         sentence: Any = impact.source_sentence(Source.SHOP_MANAGER, also=("ipn_failure", "merchant_email"))
         if not shop.manager_email:
-            sentence = format_html("{} {}", _now("Laissé vide, ce champ est %(state)s.") % {"state": from_company}, sentence)
+            sentence = format_html(
+                "{} {}", _now("Laissé vide, ce champ est %(state)s.") % {"state": from_company}, sentence
+            )
         field.help_text = email_help(sentence, shop.manager_email or inherited)
         self.helper = section("name", "url", "language", "manager_email", "version")
