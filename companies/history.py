@@ -41,7 +41,12 @@ _MODELS = {
     "delivery": "notifications.Delivery",
 }
 _SHOP_OBJECTS = ("shop", "notificationrule", "contract", "shopkey", "delivery")
-_LABELS = {"role": gettext_lazy("rôle"), "shops": gettext_lazy("boutiques"), "password": gettext_lazy("mot de passe")}
+_LABELS = {
+    "role": gettext_lazy("rôle"),
+    "shops": gettext_lazy("boutiques"),
+    "password": gettext_lazy("mot de passe"),
+    "rules": gettext_lazy("règles"),
+}
 
 
 def entries(membership: Membership) -> QuerySet[AuditEntry]:
