@@ -36,7 +36,7 @@ from .selectors import DeliveryTables
 # Gaps named one by one; the rest is counted.
 NAMED_GAPS = 5
 # Rows of a notification shown beside others; the page of that notification has all.
-NAMED_ROWS = 20
+NAMED_ROWS = 8
 
 # --- Delivery tables ------------------------------------------------------------------------------
 
