@@ -8,11 +8,11 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
+from companies.audit import Actor
 from companies.models import SftpAccount, User
 from notifications import dispatch, selectors
 from notifications.models import Attempt, Delivery
 from notifications.services import delivery_requeue, delivery_resend, publish
-from companies.audit import Actor
 from tests.factories import (
     CompanyFactory,
     DeliveryFactory,

@@ -1,0 +1,161 @@
+"""Every address of the site, asked for by every kind of visitor. A route without a row here fails."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver
+
+from companies.models import Role
+from tests.factories import (
+    CompanyFactory,
+    DeliveryFactory,
+    EventFactory,
+    NotificationRuleFactory,
+    SftpAccountFactory,
+    ShopFactory,
+    StaffFactory,
+    UserFactory,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Status of a GET by: anonymous, viewer, manager, administrator, another company's administrator, staff.
+# 302 of an anonymous visitor always leads to the log-in page (checked below).
+Expected = tuple[int, int, int, int, int, int]
+PAGE: Expected = (302, 200, 200, 200, 200, 404)  # one's own company, whoever asks
+OBJECT: Expected = (302, 200, 200, 200, 404, 404)  # names an object of the company
+ADMIN_PAGE: Expected = (302, 403, 403, 200, 200, 404)
+ADMIN_OBJECT: Expected = (302, 403, 403, 200, 404, 404)
+# With a contact to act on a page asks for confirmation; the other company has none: back to the settings.
+ADMIN_CONFIRM: Expected = (302, 403, 403, 200, 302, 404)
+MANAGER_CONFIRM: Expected = (302, 403, 200, 200, 404, 404)
+MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
+# One shop only: straight to it. The other company has none: a page that says so.
+SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
+API: Expected = (401, 401, 401, 401, 401, 401)
+GONE: Expected = (404, 404, 404, 404, 404, 404)
+
+EXPECTED: dict[str, Expected] = {
+    "settings/company/": PAGE,
+    "settings/company/history/": PAGE,
+    "settings/shops/": SHOP_CHOICE,
+    "settings/notification-rules/": SHOP_CHOICE,
+    "notifications/addresses/": PAGE,
+    "notifications/by-notification/": PAGE,
+    "notifications/journal/": PAGE,
+    "settings/company/swap/": ADMIN_CONFIRM,
+    "settings/company/technical/remove/": ADMIN_CONFIRM,
+    "settings/company/users/": ADMIN_PAGE,
+    "settings/company/users/new/": ADMIN_PAGE,
+    "settings/company/users/<int:key>/": ADMIN_OBJECT,
+    "settings/company/sftp-accounts/": ADMIN_PAGE,
+    "settings/company/sftp-accounts/new/": ADMIN_PAGE,
+    "settings/company/sftp-accounts/<uuid:key>/": ADMIN_OBJECT,
+    "settings/shops/<str:site_id>/configuration/": OBJECT,
+    "settings/notification-rules/<str:site_id>/<slug:reference>/": OBJECT,
+    "settings/notification-rules/<str:site_id>/<slug:reference>/switch/": MANAGER_POST,
+    "notifications/journal/<uuid:key>/": OBJECT,
+    "notifications/journal/<uuid:key>/html/": OBJECT,
+    "notifications/journal/<uuid:key>/resend/": MANAGER_CONFIRM,
+    "notifications/journal/<uuid:key>/cancel/": MANAGER_CONFIRM,
+    "account/": (302, 200, 200, 200, 200, 200),
+    "api/v1/events": (405,) * 6,
+    "api/v1/companies/<reference>/delivery-tables": API,
+    "api/v1/deliveries": API,
+    "accounts/signup/": GONE,
+    "accounts/email/": GONE,
+}
+# Tested where they are at home (log-in, account, health, API description): test_login, test_account, test_shell, test_api.
+ELSEWHERE = ("accounts/", "admin/", "livez", "readyz", "metrics", "language/", "company/", "api/", "static/")
+
+
+def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        path = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns") and path != "admin/":
+            yield from routes(pattern.url_patterns, path)
+        else:
+            yield path
+
+
+def test_every_route_has_an_expectation() -> None:
+    missing = {path for path in routes() if path and path not in EXPECTED and not path.startswith(ELSEWHERE)}
+    assert not missing, "say in EXPECTED who may see these"
+
+
+def test_no_expectation_is_left_behind() -> None:
+    assert set(EXPECTED) <= set(routes())
+
+
+@pytest.fixture
+def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
+    company = CompanyFactory(reference="mienne", with_technical=True)
+    ShopFactory(company=company, site_id="10000001")
+    other = CompanyFactory(reference="autre")
+    return {
+        "anonymous": Client(),
+        "viewer": client_for(UserFactory(company=company, role=Role.VIEWER)),
+        "manager": client_for(UserFactory(company=company, role=Role.MANAGER)),
+        "administrator": client_for(UserFactory(company=company, role=Role.ADMINISTRATOR)),
+        "stranger": client_for(UserFactory(company=other, role=Role.ADMINISTRATOR)),
+        "staff": client_for(StaffFactory()),
+    }
+
+
+@pytest.fixture
+def fill(cast: dict[str, Client]) -> Callable[[str], str]:
+    """A function that puts objects of the first company into a route."""
+    from companies.models import Company
+    from shops.models import Shop
+
+    company, shop = Company.objects.get(reference="mienne"), Shop.objects.get(site_id="10000001")
+    rule = NotificationRuleFactory(shop=shop, reference="ma-regle")
+    values = {
+        "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
+        "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
+        "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
+        "<str:site_id>": lambda: shop.site_id,
+        "<slug:reference>": lambda: rule.reference,
+        "<reference>": lambda: company.reference,
+    }
+
+    def put(route: str) -> str:
+        for mark, make in values.items():
+            if mark in route:
+                route = route.replace(mark, str(make()))
+        assert "<" not in route, route
+        return "/" + route
+
+    return put
+
+
+@pytest.mark.parametrize("route", sorted(EXPECTED))
+def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Client], fill: Callable[[str], str]) -> None:
+    url = fill(route)
+    answers = {name: client.get(url) for name, client in cast.items()}
+    assert tuple(answer.status_code for answer in answers.values()) == EXPECTED[route], url
+    if EXPECTED[route][0] == 302:
+        assert answers["anonymous"].headers["Location"].startswith("/accounts/login/?next=/")
+    for name, answer in answers.items():
+        if answer.status_code == 302 and name != "anonymous":
+            assert answer.headers["Location"].startswith("/settings/"), name
+
+
+@pytest.mark.parametrize(
+    ("route", "nowhere"),
+    [
+        ("settings/company/users/<int:key>/", "/settings/company/users/99999999/"),
+        ("settings/company/sftp-accounts/<uuid:key>/", "/settings/company/sftp-accounts/00000000-0000-4000-8000-000000000000/"),
+        ("settings/shops/<str:site_id>/configuration/", "/settings/shops/99999999/configuration/"),
+        ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
+        ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),
+    ],
+)
+def test_a_strangers_object_reads_exactly_like_none(
+    route: str, nowhere: str, cast: dict[str, Client], fill: Callable[[str], str]
+) -> None:
+    theirs, none = cast["stranger"].get(fill(route)), cast["stranger"].get(nowhere)
+    assert (theirs.status_code, none.status_code) == (404, 404)
+    assert theirs.content == none.content
