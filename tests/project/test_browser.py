@@ -70,7 +70,13 @@ COMPANY = {
             "shops": "*",
             "password": PASSWORD,
         },
-        {"login": "paul", "email": "paul@lumiere.example", "first_name": "Paul", "role": "viewer", "shops": ["20000002"]},
+        {
+            "login": "paul",
+            "email": "paul@lumiere.example",
+            "first_name": "Paul",
+            "role": "viewer",
+            "shops": ["20000002"],
+        },
     ],
     "sftp_accounts": [{"login": "lumiere-compta", "email": "compta@lumiere.example"}],
     "shops": [
@@ -168,12 +174,6 @@ def claire() -> User:
 def logged_in(claire: User, log_in_browser: Callable[[User], None]) -> User:
     log_in_browser(claire)
     return claire
-
-
-def needs(*paths: str) -> None:
-    for path in paths:
-        if not menu.exists(path):
-            pytest.skip(f"nothing is installed at {path} yet")
 
 
 def text_of(locator: Any) -> str:
@@ -308,7 +308,6 @@ def test_a_user_logs_in_and_arrives_at_home(claire: User, page: Any, complaints:
 def test_a_first_visitor_learns_who_is_told_when_a_url_fails_and_where_to_change_it(
     logged_in: User, page: Any, complaints: list[str]
 ) -> None:
-    needs(BY_NOTIFICATION, LYON)
     page.goto("/")
     page.get_by_role("link", name="Qui est prévenu si une URL de notification échoue").click()
     page.wait_for_url(f"**{BY_NOTIFICATION}**")
@@ -358,7 +357,6 @@ def assert_the_change_is_told(page: Any, address: str) -> None:
 def test_a_bad_manager_address_comes_back_with_its_error_and_a_good_one_is_told(
     logged_in: User, page: Any, complaints: list[str]
 ) -> None:
-    needs(LYON, ADDRESSES, HISTORY)
     page.goto(LYON)
     change_manager_address(page, "lyon@@lumiere")
     assert_the_error_names(page, "lyon@@lumiere")
@@ -388,7 +386,6 @@ def scriptless_page(logged_in: User, browser: Any, live_server: Any, browser_con
 
 
 def test_without_scripts_the_form_names_the_error_and_saves(scriptless_page: Any) -> None:
-    needs(LYON, ADDRESSES, HISTORY)
     scriptless_page.goto(LYON)
     change_manager_address(scriptless_page, "lyon@@lumiere")
     assert_the_error_names(scriptless_page, "lyon@@lumiere")
@@ -397,7 +394,6 @@ def test_without_scripts_the_form_names_the_error_and_saves(scriptless_page: Any
 
 
 def test_without_scripts_the_menu_opens_and_the_journal_filters(scriptless_page: Any) -> None:
-    needs(JOURNAL)
     page = scriptless_page
     page.goto("/")
     assert not page.locator("#side-menu").is_visible()
@@ -463,7 +459,7 @@ def test_the_keyboard_alone_skips_to_the_content_walks_the_menu_and_submits(logg
 
 
 def test_the_language_switch_stays_on_the_page_and_translates_it(logged_in: User, page: Any) -> None:
-    filtered = f"{JOURNAL}?status=dead" if menu.exists(JOURNAL) else "/account/?filter=dead"
+    filtered = f"{JOURNAL}?status=dead"
     page.goto("/account/")
     french = page.locator("main .lead-sentence").inner_text()
     page.goto(filtered)
