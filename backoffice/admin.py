@@ -22,7 +22,9 @@ class StaffAdminSite(admin.AdminSite):
     # The lists need the width.
     enable_nav_sidebar = False
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """One page for everyone, which audits the change."""
         return redirect("account_change_password")
 
@@ -33,7 +35,7 @@ class StaffAdminSite(admin.AdminSite):
         return redirect_to_login(request.GET.get("next", reverse("admin:index")), reverse("account_login"))
 
 
-class ServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ServiceAdmin(admin.ModelAdmin):
     """A page whose writes go through services: audited, announced, never a bare `save()`.
 
     Subclasses write in `save_model` and `save_inline`. What a service refuses although the form
@@ -82,7 +84,7 @@ class ReadOnlyAdmin(ServiceAdmin):
         return False
 
 
-class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
+class ReadOnlyInline(admin.TabularInline):
     extra = 0
     can_delete = False
     show_change_link = True

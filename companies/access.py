@@ -10,13 +10,15 @@ from typing import Any, cast
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from shops.models import Shop
 
 from . import permissions
 from .models import Company, Membership, User
 
+View = Callable[..., HttpResponseBase]
 SESSION_COMPANY = "company"
 
 
@@ -49,16 +51,16 @@ def current_membership(request: HttpRequest) -> Membership | None:
     return found
 
 
-def company_page(permission: str = permissions.VIEW) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
     """Decorate a merchant page: log-in, then a company, then the right.
 
     Sets `request.company` and `request.membership`. Staff without a company are a 404 here: their
     place is the admin.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             membership = current_membership(request)

@@ -37,7 +37,7 @@ def _contact_names(kind: str) -> list[str]:
     return [f"{kind}_{name}" for name in services.CONTACT_FIELDS]
 
 
-class CompanyForm(forms.ModelForm):  # type: ignore[type-arg]
+class CompanyForm(forms.ModelForm):
     """A company with its two contacts; an emptied technical contact is removed."""
 
     class Meta:
@@ -105,14 +105,14 @@ CompanyChangeForm = type("CompanyChangeForm", (CompanyForm,), _contact_form_fiel
 CompanyAddForm = type("CompanyAddForm", (_NewCompany,), {**_contact_form_fields(), **_first_shop_fields()})
 
 
-class ShopRowForm(forms.ModelForm):  # type: ignore[type-arg]
+class ShopRowForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Other systems know the shop by its identifier.
         self.fields["site_id"].disabled = self.instance.pk is not None
 
 
-class ShopInline(admin.TabularInline):  # type: ignore[type-arg]
+class ShopInline(admin.TabularInline):
     model = Shop
     form = ShopRowForm
     fields = ("site_id", "name", "manager_email", "language", "status")
@@ -282,7 +282,7 @@ def _count(model: Any) -> Any:
 # --- Accounts -------------------------------------------------------------------------------------
 
 
-class NewUserForm(forms.ModelForm):  # type: ignore[type-arg]
+class NewUserForm(forms.ModelForm):
     """An account without a password: its owner sets it through the mailed link."""
 
     role = forms.ChoiceField(label=gettext_lazy("rôle"), choices=Role.choices, initial=Role.VIEWER)
@@ -292,7 +292,7 @@ class NewUserForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("company", "login", "email", "title", "first_name", "last_name", "phone", "language")
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipInline(admin.TabularInline):
     model = Membership
     fields = ("company", "role", "all_shops", "shops")
     autocomplete_fields = ("company", "shops")

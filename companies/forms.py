@@ -133,7 +133,7 @@ class UserForm(AccountFields):
     last_name = forms.CharField(label=_("Nom"), max_length=100, required=False)
     role = forms.ChoiceField(label=_("Rôle"))
     all_shops = forms.BooleanField(label=_("Toutes les boutiques"), required=False)
-    shops = forms.ModelMultipleChoiceField(
+    shops: forms.ModelMultipleChoiceField = forms.ModelMultipleChoiceField(
         label=_("Boutiques couvertes"),
         queryset=None,
         required=False,

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -286,7 +287,7 @@ def sftp_account_edit(request: CompanyRequest, key: UUID | None = None) -> HttpR
 
 @company_page()
 @require_safe
-def company_history(request: CompanyRequest) -> HttpResponse:
+def company_history(request: CompanyRequest) -> HttpResponseBase:
     wanted = HistoryFilter(request.GET)
     values = {name: wanted.value(name) for name in ("q", "object", "since", "until")}
     found = history.filtered(

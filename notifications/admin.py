@@ -21,7 +21,7 @@ from .url_rules import check_url
 RULE_KEY = ("shop", "reference")
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RuleForm(forms.ModelForm):
     """A rule, judged by the same checks as provisioning and the merchant's screens."""
 
     triggers = forms.MultipleChoiceField(

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.encoding import force_str
@@ -43,7 +44,7 @@ NAMED_ROWS = 8
 
 @company_page()
 @require_safe
-def addresses(request: CompanyRequest) -> HttpResponse:
+def addresses(request: CompanyRequest) -> HttpResponseBase:
     """« Adresses contactées »: gaps, the addresses, and the table of the one that is chosen."""
     asked = TablesFilter(request.GET)
     wanted = asked.wanted()
@@ -81,7 +82,7 @@ def addresses(request: CompanyRequest) -> HttpResponse:
             lines = paging.paginate(request, chosen.receives)
             context |= {
                 "lines_page": lines,
-                "rows": screens.rows(lines.object_list, whole.company, request.membership, limit=len(lines)),
+                "rows": screens.rows(list(lines.object_list), whole.company, request.membership, limit=len(lines)),
             }
     return render(request, "notifications/addresses.html", context)
 
@@ -169,7 +170,7 @@ SORTS = {
 
 @company_page()
 @require_safe
-def journal(request: CompanyRequest) -> HttpResponse:
+def journal(request: CompanyRequest) -> HttpResponseBase:
     """« Journal »: every delivery the user may see, newest first."""
     asked = JournalFilter(request.GET)
     found = selectors.deliveries(request.company, request.membership)

@@ -19,7 +19,7 @@ from . import services
 from .models import Contract, Shop
 
 
-class ContractInline(admin.TabularInline):  # type: ignore[type-arg]
+class ContractInline(admin.TabularInline):
     model = Contract
     fields = ("number", "network", "three_d_secure")
     extra = 0
