@@ -170,7 +170,7 @@ def _fold_key(decision: Decision) -> tuple[Any, ...]:
 def _row(group: list[Decision], shops: dict[str, ShopFacts], membership: Membership) -> Row:
     first = group[0]
     urls = {wording.configured_at(decision) for decision in group}
-    detail = str(first.params.get("rule") or "") if first.rule else (first.account or "")
+    detail = wording.rule_label(str(first.params.get("rule") or "")) if first.rule else (first.account or "")
     return Row(
         decision=first,
         label=wording.notification_label(first.notification),

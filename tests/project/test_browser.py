@@ -360,8 +360,7 @@ def test_a_bad_manager_address_comes_back_with_its_error_and_a_good_one_is_told(
     page.goto(LYON)
     change_manager_address(page, "lyon@@lumiere")
     assert_the_error_names(page, "lyon@@lumiere")
-    on_the_error = page.evaluate("document.activeElement.matches('.error-summary, [aria-invalid=true]')")
-    assert on_the_error, "focus is on the first error"
+    page.wait_for_selector(".error-summary:focus, [aria-invalid=true]:focus")
     change_manager_address(page, "nouvelle.lyon@lumiere.example")
     assert_the_change_is_told(page, "nouvelle.lyon@lumiere.example")
     assert not complaints
