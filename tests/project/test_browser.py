@@ -335,6 +335,9 @@ def test_a_first_visitor_learns_who_is_told_when_a_url_fails_and_where_to_change
 
 def change_manager_address(page: Any, typed: str) -> None:
     page.get_by_label("E-mail gestionnaire").first.fill(typed)
+    # The panel beside the field asks the server; leaving meanwhile would abort it.
+    page.wait_for_timeout(700)
+    page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Enregistrer").first.click()
     page.wait_for_load_state()
 
