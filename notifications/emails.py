@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from email.header import Header
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -431,7 +432,7 @@ def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
         **message.headers,
     }
     mail = EmailMultiAlternatives(
-        subject=message.subject,
+        subject=_encoded_subject(message.subject),
         body=text,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=to,
@@ -442,6 +443,15 @@ def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
     )
     mail.attach_alternative(html, "text/html")
     return mail
+
+
+def _encoded_subject(subject: str) -> str:
+    """The subject as encoded words whose first leaves room for the header's name.
+
+    The framework encodes without counting that name, so the line is folded right after
+    "Subject:" and readers see a subject that starts with a space.
+    """
+    return subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode(linesep="")
 
 
 def filled(delivery: Delivery, link: str) -> tuple[str, str]:

@@ -152,7 +152,14 @@ def resolve(
     """
     row = BY_CODE[notification]
     found = _merge(list(_candidates(company, row, shop, rule, account, occasion)))
-    return [_state_verdict(company, shop, row, decision) for decision in found]
+    return [_state_verdict(company, shop, row, _with_address(decision)) for decision in found]
+
+
+def _with_address(decision: Decision) -> Decision:
+    """Nothing is delivered to nowhere: a company still without its Contact gestionnaire."""
+    if decision.delivers and not decision.address:
+        return replace(decision, delivers=False, reason="no_address")
+    return decision
 
 
 def _candidates(

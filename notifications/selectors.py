@@ -20,21 +20,26 @@ from .resolver import Decision
 # --- Facts ----------------------------------------------------------------------------------------
 
 
-def company_facts(company: Company, *, shops: Iterable[Shop] | None = None, accounts: bool = True) -> CompanyFacts:
+def company_facts(
+    company: Company,
+    *,
+    shops: Iterable[Shop] | None = None,
+    live_rules: Iterable[NotificationRule] | None = None,
+    accounts: bool = True,
+) -> CompanyFacts:
     """The facts of a company as they are now, in a constant number of queries.
 
     Args:
         shops: only these shops (a restricted user, or the one shop an event is about); None for all.
+        live_rules: the rules of these shops, when the caller has read them already.
         accounts: whether user and SFTP accounts are read too.
     """
     contacts = {contact.kind: contact.email for contact in Contact.objects.filter(company=company)}
     wanted = list(Shop.objects.filter(company=company).order_by("site_id") if shops is None else shops)
     rules: dict[int, list[RuleFacts]] = {shop.pk: [] for shop in wanted}
-    # A short list of shops is named in the query; a long one is not, SQLite bounds its parameters.
-    found = NotificationRule.objects.filter(archived_at__isnull=True, shop__company=company)
-    if shops is not None and len(wanted) <= 100:
-        found = found.filter(shop__in=wanted)
-    for rule in found.order_by("reference").defer("created_at", "updated_at"):
+    if live_rules is None:
+        live_rules = _live_rules(company, None if shops is None else wanted)
+    for rule in live_rules:
         if rule.shop_id in rules:
             rules[rule.shop_id].append(rule_facts(rule))
     users: QuerySet[User] = User.objects.filter(company=company).order_by("login") if accounts else User.objects.none()
@@ -52,6 +57,15 @@ def company_facts(company: Company, *, shops: Iterable[Shop] | None = None, acco
         sftp_accounts=tuple(account_facts(account, company) for account in sftp),
         shops=tuple(shop_facts(shop, rules[shop.pk]) for shop in wanted),
     )
+
+
+def _live_rules(company: Company, shops: list[Shop] | None) -> QuerySet[NotificationRule]:
+    """The rules in use of these shops, or of all of them, for reading."""
+    found = NotificationRule.objects.filter(archived_at__isnull=True, shop__company=company)
+    # A short list of shops is named in the query; a long one is not, SQLite bounds its parameters.
+    if shops is not None and len(shops) <= 100:
+        found = found.filter(shop__in=shops)
+    return found.order_by("reference").defer("created_at", "updated_at")
 
 
 def shop_facts(shop: Shop, rules: Sequence[RuleFacts] = ()) -> ShopFacts:

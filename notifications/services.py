@@ -88,7 +88,9 @@ def publish(
         external=external,
     )
     event.save(force_insert=True)
-    facts = selectors.company_facts(company, shops=[shop] if shop else [], accounts=False)
+    fires = shop is not None and type in catalogue.TRIGGER_ORDER
+    rules = list(selectors.rules_of(shop)) if shop is not None and fires else []
+    facts = selectors.company_facts(company, shops=[shop] if shop else [], live_rules=rules, accounts=False)
     shop_facts = facts.shops[0] if shop else None
     rows: list[Delivery] = []
     for code in NOTIFICATIONS_OF_EVENT.get(type, ()):
@@ -100,22 +102,21 @@ def publish(
             occasion=occasion,
         )
         rows += _deliveries(event, facts, decisions, account=account)
-    if shop and shop_facts and type in catalogue.TRIGGER_ORDER:
-        rows += _rule_deliveries(event, facts, shop, shop_facts)
+    if shop_facts:
+        rows += _rule_deliveries(event, facts, shop_facts, rules)
     Delivery.objects.bulk_create(rows)
     if rows:
         transaction.on_commit(doorbell.ring, robust=True)
     return event
 
 
-def _rule_deliveries(event: Event, company: CompanyFacts, shop: Shop, shop_facts: ShopFacts) -> list[Delivery]:
+def _rule_deliveries(
+    event: Event, company: CompanyFacts, shop_facts: ShopFacts, rules: list[NotificationRule]
+) -> list[Delivery]:
     """Deliveries of every enabled rule of the shop that the event fires."""
     fact = EventFacts(event.type, event.mode, event.data)
     fired = [rule for rule in shop_facts.rules if rule.enabled and resolver.rule_matches(rule, fact)]
-    if not fired:
-        return []
-    references = [rule.reference for rule in fired]
-    models = {rule.reference: rule for rule in selectors.rules_of(shop).filter(reference__in=references)}
+    models = {rule.reference: rule for rule in rules}
     rows: list[Delivery] = []
     for rule in fired:
         if rule.type == RuleType.IPN_CALL:

@@ -70,6 +70,7 @@ REASONS = {
     "buyer_email_addressee": gettext_lazy("C'est l'adresse e-mail de l'acheteur, donnée avec le paiement."),
     "no_buyer_address": gettext_lazy("L'événement ne donne pas d'adresse e-mail d'acheteur."),
     "invalid_buyer_address": gettext_lazy("L'adresse e-mail de l'acheteur n'est pas valide."),
+    "no_address": gettext_lazy("Aucune adresse n'est renseignée."),
     "no_url": gettext_lazy("URL non définie"),
     "payment_order_addressee": gettext_lazy("C'est l'adresse de l'acheteur, saisie dans l'ordre de paiement."),
     "payment_order_extra_copy_addressee": gettext_lazy(
