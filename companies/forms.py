@@ -5,7 +5,7 @@ from typing import Any
 from crispy_forms.layout import Div
 from django import forms
 from django.utils.html import format_html, format_html_join
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backoffice.fields import EmailListFormField, OneEmailFormField
@@ -23,7 +23,7 @@ def email_help(sentence: object, email: str) -> Any:
     """What an address receives, in one line, with the link to its table."""
     if not email:
         return sentence
-    return format_html('{} <a href="{}">{}</a>', sentence, impact.tables_url(email), _now("Voir sa table"))
+    return format_html('{} <a href="{}">{}</a>', sentence, impact.tables_url(email), gettext("Voir sa table"))
 
 
 def preview_attributes(kind: str) -> dict[str, str]:
@@ -95,7 +95,7 @@ class ContactForm(PlainForm):
         super().__init__(*args, prefix=kind, initial=initial, **kwargs)
         email = self.fields["email"]
         label = Contact.Kind(kind).label
-        email.label = _now("E-mail du %(contact)s") % {"contact": label}
+        email.label = gettext("E-mail du %(contact)s") % {"contact": label}
         if kind == Contact.Kind.MANAGER:
             sentence: Any = impact.source_sentence(Source.COMPANY_MANAGER)
             sentence = format_html("{} {}", sentence, _("Les boutiques sans e-mail gestionnaire propre en héritent."))

@@ -21,7 +21,9 @@ from backoffice.fields import EmailListField, OneEmailField
 
 reference_validator = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
-    _("Une référence compte 1 à 64 lettres sans accent, chiffres ou caractères . _ - et commence par une lettre ou un chiffre."),
+    _(
+        "Une référence compte 1 à 64 lettres sans accent, chiffres ou caractères . _ - et commence par une lettre ou un chiffre."
+    ),
 )
 
 
@@ -249,10 +251,20 @@ class AuditEntry(models.Model):
     """
 
     company = models.ForeignKey(
-        Company, on_delete=models.SET_NULL, null=True, blank=True, related_name="audit_entries", verbose_name=_("société")
+        Company,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="audit_entries",
+        verbose_name=_("société"),
     )
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("auteur")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("auteur"),
     )
     actor_label = models.CharField(_("auteur"), max_length=200)
     at = models.DateTimeField(_("le"), default=timezone.now)

@@ -138,7 +138,9 @@ class _Loader:
         shown = "" if value is ... else f" ({_cut(value)})"
         self.errors.append(f"{path.lstrip('.') or '$'}: {message}{shown}")
 
-    def mapping(self, value: Any, path: str, allowed: set[str], required: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    def mapping(
+        self, value: Any, path: str, allowed: set[str], required: tuple[str, ...] = ()
+    ) -> dict[str, Any] | None:
         """The object at a path with known keys only, or None after refusing it."""
         if not isinstance(value, dict):
             self.refuse(path, _("un objet est attendu"), value)
@@ -389,7 +391,9 @@ class _Loader:
         return changed
 
     def rules(self, path: str, shop: Shop, value: Any) -> None:
-        existing = {rule.reference: rule for rule in NotificationRule.objects.filter(shop=shop, archived_at__isnull=True)}
+        existing = {
+            rule.reference: rule for rule in NotificationRule.objects.filter(shop=shop, archived_at__isnull=True)
+        }
         kept: set[str] = set()
         for where, item in self.items(value, f"{path}.rules"):
             self.report.rules += 1
@@ -397,7 +401,9 @@ class _Loader:
             if source is None:
                 continue
             reference = source["reference"]
-            if not isinstance(reference, str) or not self.once(f"rule of {shop.site_id}", reference, f"{where}.reference"):
+            if not isinstance(reference, str) or not self.once(
+                f"rule of {shop.site_id}", reference, f"{where}.reference"
+            ):
                 if not isinstance(reference, str):
                     self.refuse(f"{where}.reference", _("un texte est attendu"), reference)
                 continue
@@ -479,7 +485,9 @@ class _Loader:
             return
         for user in User.objects.filter(company=company, is_active=True):
             if user.login.lower() not in kept and not self.errors:
-                services.user_update(user=user, actor=self.actor, notify=self.notify, tell_former=False, is_active=False)
+                services.user_update(
+                    user=user, actor=self.actor, notify=self.notify, tell_former=False, is_active=False
+                )
                 self.report.updated += 1
 
     def user(self, path: str, company: Company, source: dict[str, Any]) -> None:
@@ -548,7 +556,9 @@ class _Loader:
         found = {shop.site_id: shop for shop in Shop.objects.filter(company=company, site_id__in=value)}
         for position, site_id in enumerate(value):
             if site_id not in found:
-                self.refuse(f"{path}.shops[{position}]", _("aucune boutique de la société ne porte cet identifiant"), site_id)
+                self.refuse(
+                    f"{path}.shops[{position}]", _("aucune boutique de la société ne porte cet identifiant"), site_id
+                )
         return {"all_shops": False, "shops": list(found.values())}
 
     def sftp_accounts(self, path: str, company: Company, value: Any) -> bool:

@@ -32,7 +32,9 @@ class StaleVersion(ValidationError):
 
     def __init__(self) -> None:
         super().__init__(
-            _("Ces informations ont été modifiées par quelqu'un d'autre entre-temps. Vérifiez puis enregistrez de nouveau."),
+            _(
+                "Ces informations ont été modifiées par quelqu'un d'autre entre-temps. Vérifiez puis enregistrez de nouveau."
+            ),
             code="stale",
         )
 
@@ -182,7 +184,9 @@ def user_create(
     shown = {"login": login, "email": email, "role": role, "shops": _shops_text(membership), **fields}
     audit.record(actor=actor, action="user.created", obj=user, company=company, changes=audit.creation(shown))
     if notify:
-        publish(type="user_account.created", company=company, account=user, data={"link": not user.has_usable_password()})
+        publish(
+            type="user_account.created", company=company, account=user, data={"link": not user.has_usable_password()}
+        )
     return user
 
 
@@ -328,7 +332,9 @@ def sftp_account_create(
     account.full_clean()
     account.save()
     shown = {"login": login, "email": email, **fields}
-    audit.record(actor=actor, action="sftp_account.created", obj=account, company=company, changes=audit.creation(shown))
+    audit.record(
+        actor=actor, action="sftp_account.created", obj=account, company=company, changes=audit.creation(shown)
+    )
     if notify:
         publish(type="sftp_account.created", company=company, account=account, data={"link": True})
     return account
@@ -345,9 +351,7 @@ def sftp_account_update(
         return changes
     account.full_clean()
     account.save()
-    audit.record(
-        actor=actor, action="sftp_account.updated", obj=account, company=account.company, changes=changes
-    )
+    audit.record(actor=actor, action="sftp_account.updated", obj=account, company=account.company, changes=changes)
     told = sorted(_TOLD_FIELDS & changes.keys())
     if notify and told:
         publish(type="sftp_account.modified", company=account.company, account=account, data={"changed": told})
@@ -376,7 +380,10 @@ def sftp_password_reset(*, account: SftpAccount, actor: Actor) -> None:
         changes={"password": [audit.MASK, audit.MASK]},
     )
     publish(
-        type="sftp_account.modified", company=account.company, account=account, data={"changed": ["password"], "link": True}
+        type="sftp_account.modified",
+        company=account.company,
+        account=account,
+        data={"changed": ["password"], "link": True},
     )
 
 
@@ -389,9 +396,7 @@ def sftp_reveal(*, account: SftpAccount) -> str | None:
         return None
     account.unrevealed_password = ""
     account.save()
-    audit.record(
-        actor=Actor(account.login), action="sftp_account.revealed", obj=account, company=account.company
-    )
+    audit.record(actor=Actor(account.login), action="sftp_account.revealed", obj=account, company=account.company)
     return password
 
 

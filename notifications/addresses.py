@@ -60,10 +60,14 @@ def validate(address: str) -> str:
         raise refuse(return_empty)
     local, at, domain = typed.rpartition("@")
     if not at or not local or not domain:
-        raise refuse(_fill(_("« %(address)s » n'est pas une adresse e-mail : il faut un nom, un @ et un domaine."), shown))
+        raise refuse(
+            _fill(_("« %(address)s » n'est pas une adresse e-mail : il faut un nom, un @ et un domaine."), shown)
+        )
     if not typed.isprintable():
         # The codec drops invisible characters of a domain without a word; what is shown would lie.
-        raise refuse(_fill(_("« %(address)s » n'est pas une adresse e-mail valide : vérifiez le domaine après le @."), shown))
+        raise refuse(
+            _fill(_("« %(address)s » n'est pas une adresse e-mail valide : vérifiez le domaine après le @."), shown)
+        )
     if not local.isascii():
         raise refuse(
             _fill(_("« %(address)s » : la partie avant le @ ne peut contenir ni accent ni caractère non latin."), shown)
@@ -79,7 +83,9 @@ def validate(address: str) -> str:
     except UnicodeError:
         labels = []
     if len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)) or len(labels[-1]) < 2 or labels[-1].isdigit():
-        raise refuse(_fill(_("« %(address)s » n'est pas une adresse e-mail valide : vérifiez le domaine après le @."), shown))
+        raise refuse(
+            _fill(_("« %(address)s » n'est pas une adresse e-mail valide : vérifiez le domaine après le @."), shown)
+        )
     if len(local) + 1 + len(".".join(labels)) > MAX_LENGTH or len(typed) > MAX_LENGTH:
         raise refuse(_fill(_("« %(address)s » : une adresse e-mail compte au plus 254 caractères."), shown))
     return typed

@@ -85,9 +85,7 @@ def sweep(now: datetime) -> int:
     """Put deliveries whose lease ended, or whose owner is gone, back in the queue; returns how many."""
     stuck = Delivery.objects.filter(status=Delivery.Status.SENDING)
     gone = [
-        owner
-        for owner in stuck.order_by().values_list("lease_owner", flat=True).distinct()
-        if owner_is_gone(owner)
+        owner for owner in stuck.order_by().values_list("lease_owner", flat=True).distinct() if owner_is_gone(owner)
     ]
     return stuck.filter(Q(leased_until__lte=now) | Q(lease_owner__in=gone)).update(
         status=Delivery.Status.RETRY, retry_at=now, lease_owner="", leased_until=None
@@ -237,7 +235,11 @@ def watch(stop: Callable[[], bool], pause: float | None = None) -> Tally:
             close_old_connections()
             tally = Tally()
             time.sleep(min(5.0, pause * 5))
-        total.sent, total.retry, total.dead = total.sent + tally.sent, total.retry + tally.retry, total.dead + tally.dead
+        total.sent, total.retry, total.dead = (
+            total.sent + tally.sent,
+            total.retry + tally.retry,
+            total.dead + tally.dead,
+        )
         waited = 0.0
         while waited < pause and not stop():
             time.sleep(0.1)

@@ -33,7 +33,19 @@ REASON_MARK = "%%REASON%%"
 LINK_MARK = "%%LINK%%"
 MASKED_LINK = "••••••"
 # Decimals of currencies that do not have two (ISO 4217).
-_EXPONENTS = {"JPY": 0, "KRW": 0, "XPF": 0, "XOF": 0, "XAF": 0, "CLP": 0, "VND": 0, "ISK": 0, "TND": 3, "KWD": 3, "BHD": 3}
+_EXPONENTS = {
+    "JPY": 0,
+    "KRW": 0,
+    "XPF": 0,
+    "XOF": 0,
+    "XAF": 0,
+    "CLP": 0,
+    "VND": 0,
+    "ISK": 0,
+    "TND": 3,
+    "KWD": 3,
+    "BHD": 3,
+}
 
 
 @dataclass
@@ -174,7 +186,8 @@ def _production_key_generated(context: Context) -> Content:
     again = context.event.type == "production_key.regenerated"
     values = {"shop": shop.name}
     return Content(
-        subject=(_("Clé de production régénérée : %(shop)s") if again else _("Clé de production générée : %(shop)s")) % values,
+        subject=(_("Clé de production régénérée : %(shop)s") if again else _("Clé de production générée : %(shop)s"))
+        % values,
         headline=(
             _("La clé de production de la boutique %(shop)s vient d'être régénérée.")
             if again
@@ -252,7 +265,9 @@ def _user_account(context: Context) -> Content:
         action = (_("Se connecter"), _page("/"))
         if data.get("link"):
             paragraphs = [
-                _("Choisissez votre mot de passe en suivant le lien ci-dessous. Il sert une seule fois, pendant 48 heures.")
+                _(
+                    "Choisissez votre mot de passe en suivant le lien ci-dessous. Il sert une seule fois, pendant 48 heures."
+                )
             ]
             action = (_("Choisir mon mot de passe"), LINK_MARK)
         return Content(
@@ -267,7 +282,9 @@ def _user_account(context: Context) -> Content:
         headline=_("Votre compte utilisateur du Back Office Marchand a été modifié."),
         facts=[*facts, (_("Modifié"), _changed(data)), (_("Date"), _when(context.event.occurred_at))],
         paragraphs=[_("Si cette modification vous surprend, prévenez l'administrateur de votre société.")],
-        action=(_("Choisir mon mot de passe"), LINK_MARK) if data.get("link") else (_("Voir mon compte"), _page("/account/")),
+        action=(_("Choisir mon mot de passe"), LINK_MARK)
+        if data.get("link")
+        else (_("Voir mon compte"), _page("/account/")),
     )
 
 
@@ -340,7 +357,11 @@ def _address_check(context: Context) -> Content:
 def _shop_facts(event: Event) -> list[tuple[str, str]]:
     shop = event.shop
     assert shop
-    return [(_("Société"), event.company.name), (_("Boutique"), f"{shop.name} ({shop.site_id})"), (_("Mode"), event.mode)]
+    return [
+        (_("Société"), event.company.name),
+        (_("Boutique"), f"{shop.name} ({shop.site_id})"),
+        (_("Mode"), event.mode),
+    ]
 
 
 def _payment_facts(event: Event) -> list[tuple[str, str]]:

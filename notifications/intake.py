@@ -137,7 +137,10 @@ def validate_event(body: Any) -> ValidEvent:
             refuse(_cut(name), _("champ inconnu."))
     version = body.get("version", 1)
     if version != 1 or isinstance(version, (bool, float)):
-        refuse("version", _("la version %(value)s n'est pas prise en charge ; seule la version 1 l'est.") % {"value": _cut(version)})
+        refuse(
+            "version",
+            _("la version %(value)s n'est pas prise en charge ; seule la version 1 l'est.") % {"value": _cut(version)},
+        )
 
     def text(name: str, longest: int) -> str:
         value = body.get(name)
@@ -162,7 +165,9 @@ def validate_event(body: Any) -> ValidEvent:
             refuse("type", _("« %(value)s » n'est pas un type d'événement connu.") % {"value": _cut(event_type)})
     site_id = text("site_id", 200)
     if site_id and not (len(site_id) == 8 and site_id.isascii() and site_id.isdigit()):
-        refuse("site_id", _("« %(value)s » n'est pas un identifiant boutique de 8 chiffres.") % {"value": _cut(site_id)})
+        refuse(
+            "site_id", _("« %(value)s » n'est pas un identifiant boutique de 8 chiffres.") % {"value": _cut(site_id)}
+        )
     mode = text("mode", 200)
     if mode and mode not in MODES:
         refuse("mode", _("« %(value)s » n'est ni TEST ni PRODUCTION.") % {"value": _cut(mode)})
@@ -205,9 +210,15 @@ def _check_data(data: dict[str, Any], refuse: Any) -> None:
         )
     currency = data.get("currency")
     if currency is not None and not (
-        isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+        isinstance(currency, str)
+        and len(currency) == 3
+        and currency.isascii()
+        and currency.isalpha()
+        and currency.isupper()
     ):
-        refuse("data.currency", _("« %(value)s » n'est pas un code de devise ISO 4217 (EUR).") % {"value": _cut(currency)})
+        refuse(
+            "data.currency", _("« %(value)s » n'est pas un code de devise ISO 4217 (EUR).") % {"value": _cut(currency)}
+        )
     source = data.get("source")
     if source is not None and (not isinstance(source, str) or source not in SOURCES_OF_EVENT):
         refuse("data.source", _("« %(value)s » n'est pas une source d'événement connue.") % {"value": _cut(source)})

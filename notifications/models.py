@@ -193,7 +193,12 @@ class Delivery(models.Model):
     )
     notification = models.CharField(_("notification"), max_length=40, choices=catalogue.CHOICES)
     rule = models.ForeignKey(
-        NotificationRule, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("règle")
+        NotificationRule,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        verbose_name=_("règle"),
     )
     account = models.CharField(_("compte"), max_length=64, blank=True)
     address = models.CharField(_("adresse"), max_length=500)
@@ -230,7 +235,9 @@ class Delivery(models.Model):
         ordering = ["-created_at", "-pk"]
         indexes = [
             # Serves the claim of the worker: few rows are due at any time.
-            models.Index(fields=["retry_at", "created_at"], condition=Q(status__in=["queued", "retry"]), name="delivery_due"),
+            models.Index(
+                fields=["retry_at", "created_at"], condition=Q(status__in=["queued", "retry"]), name="delivery_due"
+            ),
             # Serves the sweep of expired leases.
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             # Serves the journal and the API, newest first within a company.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backoffice.fields import EmailListFormField
@@ -50,12 +50,12 @@ class RuleForm(PlainForm):
             "nobody": not rule.recipients,
         }
         super().__init__(*args, **kwargs)
-        self.fields["to_manager"].label = _now("E-mail gestionnaire (%(email)s)") % {"email": manager_email}
+        self.fields["to_manager"].label = gettext("E-mail gestionnaire (%(email)s)") % {"email": manager_email}
         shown = ["label", "enabled"]
         if rule.type != NotificationRule.Type.BUYER_EMAIL:
             shown += ["to_manager", "others"]
         if rule.type == NotificationRule.Type.IPN_CALL:
-            self.fields["others"].help_text = _now(
+            self.fields["others"].help_text = gettext(
                 "Ces adresses sont prévenues quand l'appel échoue. Plusieurs adresses : séparez-les par un point-virgule."
             )
             if not rule.recipients or (self.is_bound and not self._typed_recipients()):

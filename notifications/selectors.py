@@ -137,7 +137,8 @@ class DeliveryTables:
 def delivery_tables(facts: CompanyFacts) -> DeliveryTables:
     """Group every decision under its address (DESIGN 7, delivery tables)."""
     tables = {
-        normalised: AddressTable(email, normalised, names) for normalised, (email, names) in resolver.roles(facts).items()
+        normalised: AddressTable(email, normalised, names)
+        for normalised, (email, names) in resolver.roles(facts).items()
     }
     gaps = []
     for decision in resolver.resolve_all(facts):
@@ -268,9 +269,7 @@ def home_summary(company: Company, membership: Membership) -> dict[str, Any]:
         "shops_count": len(facts.shops),
         "deliveries_7d": counts,
         "failing": failing_addresses(recent),
-        "changes": list(
-            AuditEntry.objects.filter(company=company).select_related("actor").order_by("-at", "-pk")[:5]
-        ),
+        "changes": list(AuditEntry.objects.filter(company=company).select_related("actor").order_by("-at", "-pk")[:5]),
     }
 
 

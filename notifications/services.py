@@ -280,7 +280,11 @@ def default_rules_create(*, shop: Shop, actor: Actor) -> list[NotificationRule]:
                 enabled=rule.enabled,
                 triggers=catalogue.sort_triggers(rule.triggers),
                 conditions=[
-                    {"variable": name, "operator": operator, "value": list(value) if isinstance(value, tuple) else value}
+                    {
+                        "variable": name,
+                        "operator": operator,
+                        "value": list(value) if isinstance(value, tuple) else value,
+                    }
                     for name, operator, value in rule.conditions
                 ],
                 recipients=[] if rule.type == RuleType.BUYER_EMAIL else [SHOP_MANAGER_SYMBOL],
@@ -535,5 +539,3 @@ def delivery_cancel(*, delivery: Delivery, actor: Actor) -> bool:
             changes={"status": [delivery.status, "cancelled"]},
         )
     return bool(changed)
-
-

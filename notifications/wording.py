@@ -42,9 +42,7 @@ REASONS = {
     "no_incident_contact": gettext_lazy(
         "Aucun e-mail de contact en cas d'incident n'est renseigné : personne n'est prévenu d'un incident."
     ),
-    "rule_shop_manager": gettext_lazy(
-        "La règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s."
-    ),
+    "rule_shop_manager": gettext_lazy("La règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s."),
     "rule_shop_manager_inherited": gettext_lazy(
         "La règle « %(rule)s » prévient l'e-mail gestionnaire de la boutique %(shop)s, hérité du Contact "
         "gestionnaire de la société."
@@ -168,10 +166,19 @@ def role_label(company: CompanyFacts, role: str) -> str:
     if kind == "rule":
         site_id, _slash, reference = about.partition("/")
         label = next(
-            (rule.label for shop in company.shops if shop.site_id == site_id for rule in shop.rules if rule.reference == reference),
+            (
+                rule.label
+                for shop in company.shops
+                if shop.site_id == site_id
+                for rule in shop.rules
+                if rule.reference == reference
+            ),
             reference,
         )
-        return _("Destinataire de la règle « %(rule)s » (%(shop)s)") % {"rule": rule_label(label), "shop": names.get(site_id, site_id)}
+        return _("Destinataire de la règle « %(rule)s » (%(shop)s)") % {
+            "rule": rule_label(label),
+            "shop": names.get(site_id, site_id),
+        }
     if kind == "user":
         return _("Compte utilisateur %(login)s") % {"login": about}
     return _("Compte SFTP %(login)s") % {"login": about}

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.utils.html import format_html
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backoffice.fields import OneEmailFormField
@@ -32,12 +32,12 @@ class ShopForm(PlainForm):
         kwargs["initial"] = {name: getattr(shop, name) for name in (*self.SAVED, "version")}
         super().__init__(*args, **kwargs)
         field = self.fields["manager_email"]
-        from_company = _now("hérité du Contact gestionnaire : %(email)s") % {"email": inherited}
+        from_company = gettext("hérité du Contact gestionnaire : %(email)s") % {"email": inherited}
         field.widget.attrs.update({"placeholder": from_company, **preview_attributes("manager")})
         sentence: Any = impact.source_sentence(Source.SHOP_MANAGER, also=("ipn_failure", "merchant_email"))
         if not shop.manager_email:
             sentence = format_html(
-                "{} {}", _now("Laissé vide, ce champ est %(state)s.") % {"state": from_company}, sentence
+                "{} {}", gettext("Laissé vide, ce champ est %(state)s.") % {"state": from_company}, sentence
             )
         field.help_text = email_help(sentence, shop.manager_email or inherited)
         self.helper = section("name", "url", "language", "manager_email", "version")

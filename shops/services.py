@@ -15,7 +15,9 @@ from .models import Contract, Shop, ShopKey
 
 
 @transaction.atomic
-def shop_create(*, company: Company, actor: Actor, notify: bool = True, default_rules: bool = True, **fields: Any) -> Shop:
+def shop_create(
+    *, company: Company, actor: Actor, notify: bool = True, default_rules: bool = True, **fields: Any
+) -> Shop:
     """Create a shop with its test key and, unless told otherwise, its default rules.
 
     Publishes `shop_created` unless `notify` is False.

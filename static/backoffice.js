@@ -41,7 +41,7 @@
     const first = form.querySelector(".error-summary, .is-invalid, .field-error") ? null : state();
     let leaving = false;
     const changed = () => first === null || state() !== first;
-    const refresh = () => bar.classList.toggle("save-bar-idle", !changed());
+    const refresh = () => bar.classList.toggle("save-bar-idle", !form.hasAttribute("data-save-bar-always") && !changed());
     form.addEventListener("input", refresh);
     form.addEventListener("change", refresh);
     form.addEventListener("submit", () => { leaving = true; });

@@ -31,7 +31,12 @@ EXAMPLE: dict[str, Any] = {
                 "email": "claire@lumiere.example",
                 "phone": "+33102030405",
             },
-            "technical_contact": {"title": "M.", "first_name": "Hugo", "last_name": "Petit", "email": "hugo@agence.example"},
+            "technical_contact": {
+                "title": "M.",
+                "first_name": "Hugo",
+                "last_name": "Petit",
+                "email": "hugo@agence.example",
+            },
             "incident_emails": ["astreinte@lumiere.example"],
             "users": [
                 {
@@ -134,9 +139,19 @@ def test_the_documented_example_is_loaded_whole(load: Any, document: Any) -> Non
 
 def test_the_same_file_twice_writes_nothing(load: Any, document: Any) -> None:
     load(document)
-    before = (AuditEntry.objects.count(), Company.objects.get().version, Shop.objects.get().version, Company.objects.get().updated_at)
+    before = (
+        AuditEntry.objects.count(),
+        Company.objects.get().version,
+        Shop.objects.get().version,
+        Company.objects.get().updated_at,
+    )
     assert load(document, "--notify") == "companies=1 shops=1 rules=1 users=1 created=0 updated=0 unchanged=4"
-    after = (AuditEntry.objects.count(), Company.objects.get().version, Shop.objects.get().version, Company.objects.get().updated_at)
+    after = (
+        AuditEntry.objects.count(),
+        Company.objects.get().version,
+        Shop.objects.get().version,
+        Company.objects.get().updated_at,
+    )
     assert after == before
     assert not Event.objects.exists()
 
@@ -197,7 +212,9 @@ def test_a_rule_that_left_the_list_is_archived(load: Any, document: Any) -> None
 
 def test_lists_of_accounts_are_full_lists(load: Any, document: Any) -> None:
     load(document)
-    company_of(document)["users"] = [{"login": "paul", "email": "paul@lumiere.example", "role": "viewer", "shops": ["10000001"]}]
+    company_of(document)["users"] = [
+        {"login": "paul", "email": "paul@lumiere.example", "role": "viewer", "shops": ["10000001"]}
+    ]
     company_of(document)["sftp_accounts"] = []
     load(document)
     assert not User.objects.get(login="claire").is_active
@@ -326,7 +343,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "where", "said"), REFUSED, ids=[f"{row[0]}={str(row[1])[:20]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    ("path", "value", "where", "said"), REFUSED, ids=[f"{row[0]}={str(row[1])[:20]}" for row in REFUSED]
+)
 def test_a_bad_value_is_named_with_its_path_and_nothing_is_written(
     load: Any, document: Any, path: str, value: Any, where: str, said: str
 ) -> None:

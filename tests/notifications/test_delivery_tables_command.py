@@ -11,7 +11,18 @@ from django.core.management import CommandError, call_command
 from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory
 
 pytestmark = pytest.mark.django_db
-LINE_KEYS = ["notification", "shop", "rule", "account", "triggers", "as", "source", "condition", "reason", "configured_at"]
+LINE_KEYS = [
+    "notification",
+    "shop",
+    "rule",
+    "account",
+    "triggers",
+    "as",
+    "source",
+    "condition",
+    "reason",
+    "configured_at",
+]
 
 
 @pytest.fixture
@@ -36,7 +47,12 @@ def test_the_json_has_the_documented_shape(output: Any) -> None:
     assert first["roles"] == ["company_manager", "shop_manager:10000001"]
     assert all(list(line) == LINE_KEYS for line in first["receives"])
     created = next(line for line in first["receives"] if line["notification"] == "shop_created")
-    assert (created["shop"], created["as"], created["source"], created["triggers"]) == ("10000001", "to", "shop_manager", [])
+    assert (created["shop"], created["as"], created["source"], created["triggers"]) == (
+        "10000001",
+        "to",
+        "shop_manager",
+        [],
+    )
     assert created["configured_at"] == "/settings/shops/10000001/configuration/"
     assert next(a for a in document["addresses"] if "technical_contact" in a["roles"])["receives"] == []
     assert [(g["notification"], g["rule"], g["on_purpose"]) for g in document["gaps"]] == [

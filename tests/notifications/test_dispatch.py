@@ -191,7 +191,9 @@ def test_account_links_are_filled_in_at_sending_and_never_stored(smtp_server: Sm
     with transaction.atomic():
         publish(type="user_account.created", company=user.company, account=user, data={"link": True})
         publish(type="sftp_account.created", company=user.company, account=account, data={"link": True})
-    stored = " ".join(m for row in Delivery.objects.select_related("message") for m in (row.message.text, row.message.html))
+    stored = " ".join(
+        m for row in Delivery.objects.select_related("message") for m in (row.message.text, row.message.html)
+    )
     assert "/set-password/" not in stored
     assert "/sftp-reveal/" not in stored
     deliver(capsys=capsys)
@@ -230,7 +232,11 @@ def test_the_clock_of_at_decides_what_is_due(smtp_server: SmtpServer, capsys: An
 
 def test_a_rule_mail_names_its_rule(smtp_server: SmtpServer, capsys: Any) -> None:
     rule = NotificationRuleFactory(recipients=["@shop_manager", "compta@x.example"])
-    announce("payment.accepted", rule.shop, data={"amount": 1990, "currency": "EUR", "transaction_id": "a\r\nBcc: z@x.example"})
+    announce(
+        "payment.accepted",
+        rule.shop,
+        data={"amount": 1990, "currency": "EUR", "transaction_id": "a\r\nBcc: z@x.example"},
+    )
     deliver(capsys=capsys)
     assert len(smtp_server.received) == 2
     for mail in smtp_server.received:

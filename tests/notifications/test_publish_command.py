@@ -66,7 +66,9 @@ def test_the_same_id_with_another_body_is_a_conflict(publish: Any) -> None:
 
 
 def test_a_bad_line_does_not_stop_the_good_ones(publish: Any) -> None:
-    code, last, said = publish(event(id="a"), b"{nope", event(id="b"), b"\xff", event(id="c", site_id="99999999"), event(id="d"))
+    code, last, said = publish(
+        event(id="a"), b"{nope", event(id="b"), b"\xff", event(id="c", site_id="99999999"), event(id="d")
+    )
     assert (code, last) == (1, "accepted=3 duplicate=0 rejected=3")
     assert [line.split(":")[0] for line in said.splitlines()] == ["line 2", "line 4", "line 5"]
 

@@ -29,7 +29,11 @@ def rule(**fields: Any) -> RuleFacts:
 
 
 def shop(**fields: Any) -> ShopFacts:
-    rules = (rule(reference="ipn", type="ipn_call"), rule(reference="mail"), rule(reference="buyer", type="buyer_email", recipients=()))
+    rules = (
+        rule(reference="ipn", type="ipn_call"),
+        rule(reference="mail"),
+        rule(reference="buyer", type="buyer_email", recipients=()),
+    )
     return ShopFacts(
         **{"site_id": "10000001", "name": "Paris", "language": "fr", "manager_email": SHOP, "rules": rules, **fields}
     )
@@ -107,7 +111,9 @@ def test_an_empty_shop_manager_address_is_inherited_live_from_the_company() -> N
     codes = {(line[0], line[4], line[5]) for line in found["new@x.example"]}
     assert ("shop_created", "to", "shop_manager") in codes
     assert ("shop_created", "cc", "company_manager") not in codes, "no copy to the address that has it already"
-    assert all(d.inherited for d in resolver.resolve(company(), "shop_created", shop=shop(manager_email=None)) if d.as_ == "to")
+    assert all(
+        d.inherited for d in resolver.resolve(company(), "shop_created", shop=shop(manager_email=None)) if d.as_ == "to"
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,16 +134,22 @@ def test_the_copy_is_merged_across_spellings_of_an_international_domain() -> Non
 
 
 def test_a_rule_that_names_the_shop_manager_twice_has_one_line_from_the_shop_manager() -> None:
-    found = resolver.resolve(company(), "merchant_email", shop=shop(), rule=rule(recipients=(SHOP.upper(), "@shop_manager")))
+    found = resolver.resolve(
+        company(), "merchant_email", shop=shop(), rule=rule(recipients=(SHOP.upper(), "@shop_manager"))
+    )
     delivered = [d for d in found if d.delivers]
     assert [(d.address, d.source, d.reason) for d in delivered] == [(SHOP, "shop_manager", "rule_shop_manager")]
     assert [d.reason for d in found if not d.delivers] == ["same_address"]
 
 
 def test_explicit_recipients_replace_or_join_the_shop_manager() -> None:
-    replaced = resolver.resolve(company(), "ipn_failure", shop=shop(), rule=rule(type="ipn_call", recipients=("a@y.example",)))
+    replaced = resolver.resolve(
+        company(), "ipn_failure", shop=shop(), rule=rule(type="ipn_call", recipients=("a@y.example",))
+    )
     assert [(d.address, d.source) for d in replaced] == [("a@y.example", "rule")]
-    joined = resolver.resolve(company(), "ipn_failure", shop=shop(), rule=rule(recipients=("a@y.example", "@shop_manager")))
+    joined = resolver.resolve(
+        company(), "ipn_failure", shop=shop(), rule=rule(recipients=("a@y.example", "@shop_manager"))
+    )
     assert {d.address for d in joined if d.delivers} == {SHOP, "a@y.example"}
 
 
@@ -198,7 +210,9 @@ def test_without_incident_address_there_is_a_gap_and_no_fallback() -> None:
 
 
 def test_twin_incident_addresses_receive_one_message() -> None:
-    found = resolver.resolve(company(incident_emails=("A@x.example", "a@x.example", "b@x.example")), "platform_incident")
+    found = resolver.resolve(
+        company(incident_emails=("A@x.example", "a@x.example", "b@x.example")), "platform_incident"
+    )
     assert [d.address for d in found if d.delivers] == ["A@x.example", "b@x.example"]
 
 
@@ -247,7 +261,10 @@ def test_roles_come_in_the_documented_order_and_spelling() -> None:
         sftp_accounts=(AccountFacts("depot", one),),
         shops=(
             shop(site_id="10000002", manager_email=None, rules=()),
-            shop(manager_email=one, rules=(rule(reference="b", recipients=(one,), enabled=False), rule(reference="a", recipients=(one,)))),
+            shop(
+                manager_email=one,
+                rules=(rule(reference="b", recipients=(one,), enabled=False), rule(reference="a", recipients=(one,))),
+            ),
         ),
     )
     (table,) = selectors.delivery_tables(everything).addresses
@@ -289,7 +306,9 @@ def test_triggers_of_a_line_follow_the_documented_order_without_repeats() -> Non
 def test_every_decision_has_a_sentence_in_both_languages() -> None:
     from django.utils import translation
 
-    facts = company(newsletter_opt_out=True, incident_emails=(), shops=(shop(), shop(site_id="10000002", status="closed")))
+    facts = company(
+        newsletter_opt_out=True, incident_emails=(), shops=(shop(), shop(site_id="10000002", status="closed"))
+    )
     for decision in resolver.resolve_all(facts):
         for language in ("fr", "en"):
             with translation.override(language):

@@ -17,7 +17,15 @@ from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory
 
 # Few mailboxes in several spellings, so that they meet often.
 ADDRESS = st.sampled_from(
-    ["a@x.example", "A@X.example", "b@x.example", "c@bücher.example", "C@xn--bcher-kva.example", "d@straße.example", "d@strasse.example"]
+    [
+        "a@x.example",
+        "A@X.example",
+        "b@x.example",
+        "c@bücher.example",
+        "C@xn--bcher-kva.example",
+        "d@straße.example",
+        "d@strasse.example",
+    ]
 )
 STATUS = st.sampled_from(["active", "active", "active", "suspended", "closed"])
 CODES = [trigger.code for trigger in TRIGGERS]
@@ -81,7 +89,10 @@ def test_every_configured_address_is_listed_and_only_those_receive(company: Comp
     written = [company.manager_email, company.technical_email, *company.incident_emails]
     written += [account.email for account in (*company.users, *company.sftp_accounts)]
     for shop in company.shops:
-        written += [shop.manager_email, *(e for rule in shop.rules for e in rule.recipients if e != SHOP_MANAGER_SYMBOL)]
+        written += [
+            shop.manager_email,
+            *(e for rule in shop.rules for e in rule.recipients if e != SHOP_MANAGER_SYMBOL),
+        ]
     expected = {addresses.normalise(address) for address in written if address}
     tables = selectors.delivery_tables(company)
     assert [table.normalised for table in tables.addresses] == sorted(expected)

@@ -147,7 +147,10 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
     ("route", "nowhere"),
     [
         ("settings/company/users/<int:key>/", "/settings/company/users/99999999/"),
-        ("settings/company/sftp-accounts/<uuid:key>/", "/settings/company/sftp-accounts/00000000-0000-4000-8000-000000000000/"),
+        (
+            "settings/company/sftp-accounts/<uuid:key>/",
+            "/settings/company/sftp-accounts/00000000-0000-4000-8000-000000000000/",
+        ),
         ("settings/shops/<str:site_id>/configuration/", "/settings/shops/99999999/configuration/"),
         ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
         ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),

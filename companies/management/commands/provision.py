@@ -24,7 +24,9 @@ class Command(BaseCommand):
         try:
             raw = sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
         except OSError as error:
-            raise CommandError(_("%(file)s ne peut pas être lu : %(reason)s") % {"file": options["file"], "reason": error.strerror}) from error
+            raise CommandError(
+                _("%(file)s ne peut pas être lu : %(reason)s") % {"file": options["file"], "reason": error.strerror}
+            ) from error
         try:
             report = provision(parse_json(raw), notify=options["notify"], progress=self._progress)
         except (NotJson, ProvisioningError) as error:

@@ -28,7 +28,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         company = Company.objects.filter(reference=options["reference"]).first()
         if company is None:
-            raise CommandError(_("Aucune société ne porte la référence « %(value)s ».") % {"value": options["reference"]})
+            raise CommandError(
+                _("Aucune société ne porte la référence « %(value)s ».") % {"value": options["reference"]}
+            )
         with translation.override(options["language"] or settings.LANGUAGE_CODE):
             tables = selectors.delivery_tables(selectors.company_facts(company))
             match options["format"]:
