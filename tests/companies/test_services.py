@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from companies import links, services
 from companies.audit import MASK, Actor
-from companies.models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, User
+from companies.models import AuditEntry, Company, Contact, Membership, Role, User
 from notifications.emails import LINK_MARK
 from notifications.models import Delivery, Event
 from tests.factories import CompanyFactory, SftpAccountFactory
