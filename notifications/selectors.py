@@ -34,7 +34,7 @@ def company_facts(
         live_rules: the rules of these shops, when the caller has read them already.
         accounts: whether user and SFTP accounts are read too.
     """
-    contacts = {contact.kind: contact.email for contact in Contact.objects.filter(company=company)}
+    contacts = dict(Contact.objects.filter(company=company).order_by().values_list("kind", "email"))
     wanted = list(Shop.objects.filter(company=company).order_by("site_id") if shops is None else shops)
     rules: dict[int, list[RuleFacts]] = {shop.pk: [] for shop in wanted}
     if live_rules is None:
