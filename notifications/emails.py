@@ -4,8 +4,9 @@
 `build` wraps it for one recipient when it is sent: headers, the reason line, single-use links.
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from email.header import Header
@@ -113,7 +114,7 @@ def compose(
     The active language and the company's time zone decide the wording of dates and amounts.
     """
     with translation.override(language), timezone.override(event.company.time_zone):
-        content = _COMPOSERS[notification](Context(event, rule, account))
+        content = _inert(_COMPOSERS[notification](Context(event, rule, account)))
         subject = _one_line(content.subject)
         if event.mode == "TEST":
             subject = f"[TEST] {subject}"
@@ -151,6 +152,28 @@ def _template(kind: str) -> Template:
 def _one_line(text: str) -> str:
     """A subject without line breaks or control characters: nothing typed by anybody adds a header."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _inert(content: Content) -> Content:
+    """The content with every text on its own line and no mark in it but the link of its action."""
+    return replace(
+        content,
+        subject=_plain(content.subject),
+        headline=_plain(content.headline),
+        facts=[(label, _plain(value)) for label, value in content.facts],
+        paragraphs=[_plain(paragraph) for paragraph in content.paragraphs],
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that nobody can use to add a line to a mail or to have a mark filled in.
+
+    Unlike `_one_line` it keeps the spaces that do not break, in amounts and before French colons.
+    """
+    text = " ".join(text.splitlines())
+    if REASON_MARK in text or LINK_MARK in text:
+        text = re.sub("%(?=%)", "% ", text)
+    return text
 
 
 # --- Composers, one per catalogue row -------------------------------------------------------------
@@ -481,8 +504,10 @@ def filled(delivery: Delivery, link: str) -> tuple[str, str]:
     assert message
     with translation.override(message.language):
         reason = wording.mail_reason(delivery.resolution.get("reason", ""), delivery.resolution.get("params", {}))
-    text = message.text.replace(REASON_MARK, reason).replace(LINK_MARK, link)
-    html = message.html.replace(REASON_MARK, escape(reason)).replace(LINK_MARK, escape(link))
+    reason = " ".join(reason.splitlines())
+    # The reason comes last: it names shops and rules, and is not searched for marks.
+    text = message.text.replace(LINK_MARK, link).replace(REASON_MARK, reason)
+    html = message.html.replace(LINK_MARK, escape(link)).replace(REASON_MARK, escape(reason))
     return text, html
 
 
