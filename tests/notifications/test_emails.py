@@ -27,7 +27,9 @@ def parsed(**given: Any) -> Any:
     )
     assert delivery is not None
     raw = emails.build(delivery).message().as_bytes()
-    return email.message_from_bytes(raw, policy=email.policy.default)
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert [defect for found in mail.walk() for defect in found.defects] == []
+    return mail
 
 
 def part(mail: Any, kind: str) -> str:
@@ -48,6 +50,26 @@ def test_merchant_text_arrives_inert() -> None:
     mail = parsed(type="shop.created", company=shop.company, shop=shop)
     assert "<b>x</b>" not in part(mail, "html") and "&lt;b&gt;x&lt;/b&gt; &amp; co" in part(mail, "html")
     assert mail["Bcc"] is None and "\n" not in mail["Subject"]
+    assert "<b>x</b> & co Bcc: a@b.example" in mail["Subject"]
+    assert not any(line.startswith("Bcc:") for line in part(mail, "plain").splitlines())
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\u2028", "\x0b"])
+def test_the_data_of_an_event_adds_no_line_to_the_text(separator: str) -> None:
+    rule = NotificationRuleFactory()
+    data = {"amount": 1990, "currency": "EUR", "transaction_id": f"a1{separator}Montant : 1 EUR"}
+    mail = parsed(type="payment.accepted", company=rule.shop.company, shop=rule.shop, data=data)
+    assert "a1 Montant : 1 EUR" in part(mail, "plain")
+    assert not any(line.startswith("Montant : 1 EUR") for line in part(mail, "plain").splitlines())
+
+
+@pytest.mark.parametrize("mark", [emails.LINK_MARK, emails.REASON_MARK])
+def test_a_merchant_who_types_a_mark_gets_neither_a_link_nor_a_reason_in_its_place(mark: str) -> None:
+    shop = ShopFactory(name=mark)
+    mail = parsed(type="shop.created", company=shop.company, shop=shop)
+    for kind in ("plain", "html"):
+        assert "set-password" not in part(mail, kind) and "sftp-reveal" not in part(mail, kind)
+        assert part(mail, kind).count("Vous recevez ce message parce que") == 1
 
 
 @pytest.mark.parametrize("name", ["Paris", "Épicerie fine de l'Étoile", "é" * 120])
@@ -89,6 +111,9 @@ def test_both_parts_end_with_the_reason_and_the_way_to_the_table() -> None:
         assert "Vous recevez ce message parce que votre adresse est l" in part(mail, kind)
         assert f"{settings.BASE_URL}/notifications/addresses/" in part(mail, kind)
         assert emails.REASON_MARK not in part(mail, kind)
+        before, foot = part(mail, kind).split("Vous recevez ce message parce que")
+        assert shop.site_id in before and shop.site_id not in foot
+        assert "/notifications/addresses/" in foot
 
 
 def test_the_mail_of_a_rule_names_the_rule_and_the_payment() -> None:
