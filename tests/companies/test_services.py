@@ -63,6 +63,18 @@ def test_a_swap_without_a_technical_contact_is_refused() -> None:
         services.contacts_swap(company=CompanyFactory(), actor=ACTOR)
 
 
+def test_removing_the_technical_contact_keeps_its_trace_and_moves_the_version() -> None:
+    company = CompanyFactory(with_technical=True, technical__email="b@x.example")
+    seen = company.version
+    assert services.technical_contact_remove(company=company, actor=ACTOR)
+    assert list(Contact.objects.filter(company=company).values_list("kind", flat=True)) == ["manager"]
+    changes = AuditEntry.objects.get(action="contact.deleted").changes
+    assert changes["technical.email"] == ["b@x.example", None]
+    assert Company.objects.get().version == seen + 1
+    assert not services.technical_contact_remove(company=company, actor=ACTOR)
+    assert AuditEntry.objects.count() == 1
+
+
 def test_a_new_user_is_mailed_an_identifier_and_a_place_for_a_link_but_no_password() -> None:
     make_user(CompanyFactory())
     delivery = Delivery.objects.select_related("message").get(notification="user_account")
@@ -107,6 +119,27 @@ def test_a_weak_password_is_refused_by_name_of_the_field() -> None:
     with pytest.raises(ValidationError) as caught:
         services.user_set_password(user=user, password="court", actor=ACTOR)
     assert "password" in caught.value.message_dict
+
+
+def test_a_changed_password_is_told_and_masked_in_the_history() -> None:
+    user = make_user(CompanyFactory(), password="une-longue-phrase-secrete")
+    services.user_set_password(user=user, password="une-autre-phrase-secrete", actor=ACTOR)
+    assert AuditEntry.objects.get(action="user.password_changed").changes == {"password": [MASK, MASK]}
+    assert queued("account_security") == ["hugo@agence.example"]
+
+
+def test_the_first_password_of_an_account_is_no_alarm() -> None:
+    user = make_user(CompanyFactory())
+    services.user_set_password(user=user, password="une-longue-phrase-secrete", actor=ACTOR)
+    assert AuditEntry.objects.get(action="user.password_changed").changes == {"password": ["", MASK]}
+    assert queued("account_security") == []
+
+
+def test_one_of_two_administrators_can_be_disabled() -> None:
+    company = CompanyFactory()
+    first, second = make_user(company), make_user(company, login="lea", email="lea@agence.example")
+    services.user_update(user=second, actor=Actor("Hugo", user=first), is_active=False)
+    assert not User.objects.get(pk=second.pk).is_active
 
 
 def test_a_password_link_is_worth_nothing_once_used() -> None:
