@@ -6,7 +6,6 @@ repository root.
 
 import base64
 import binascii
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -311,4 +310,3 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"django_structlog": {"level": env.str("LOG_LEVEL", default="WARNING")}},
 }
-TESTING = "pytest" in sys.modules

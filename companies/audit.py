@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from .models import AuditEntry, Company, User
 
@@ -31,6 +33,18 @@ class Actor:
     def command(cls, name: str) -> "Actor":
         """A command line, e.g. `provision`."""
         return cls(name)
+
+
+class StaleVersion(ValidationError):
+    """Somebody else saved the same object since the form was opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Ces informations ont été modifiées par quelqu'un d'autre entre-temps. Vérifiez puis enregistrez de nouveau."
+            ),
+            code="stale",
+        )
 
 
 Changes = dict[str, list[Any]]

@@ -465,22 +465,26 @@ class _Loader:
             )
         return fields if len(self.errors) == before else None
 
-    def users(self, path: str, company: Company, value: Any) -> None:
-        kept: set[str] = set()
-        for where, item in self.items(value, f"{path}.users"):
-            self.report.users += 1
-            source = self.mapping(item, where, USER_KEYS, ("login",))
+    def accounts(
+        self, kind: str, value: Any, path: str, allowed: set[str]
+    ) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """(path, object, login) of each listed account of good form, a login met twice refused."""
+        for where, item in self.items(value, path):
+            source = self.mapping(item, where, allowed, ("login",))
             if source is None:
                 continue
             login = source["login"]
             if not isinstance(login, str):
                 self.refuse(f"{where}.login", _("un texte est attendu"), login)
-                continue
-            login = login.strip()
-            if not self.once("user", login.lower(), f"{where}.login"):
-                continue
+            elif self.once(kind, login.strip().lower(), f"{where}.login"):
+                yield where, source, login.strip()
+
+    def users(self, path: str, company: Company, value: Any) -> None:
+        kept: set[str] = set()
+        self.report.users += len(value) if isinstance(value, list) else 0
+        for where, source, login in self.accounts("user", value, f"{path}.users", USER_KEYS):
             kept.add(login.lower())
-            self.user(where, company, source)
+            self.user(where, company, source, login)
         if value is not None and not isinstance(value, list):
             return
         for user in User.objects.filter(company=company, is_active=True):
@@ -490,8 +494,7 @@ class _Loader:
                 )
                 self.report.updated += 1
 
-    def user(self, path: str, company: Company, source: dict[str, Any]) -> None:
-        login = source["login"].strip()
+    def user(self, path: str, company: Company, source: dict[str, Any], login: str) -> None:
         user = User.objects.select_related("company").filter(login__iexact=login).first()
         if user is not None and user.company_id != company.pk:
             self.refuse(f"{path}.login", _("cet identifiant appartient à une autre société"), login)
@@ -564,19 +567,9 @@ class _Loader:
     def sftp_accounts(self, path: str, company: Company, value: Any) -> bool:
         kept: set[str] = set()
         changed = False
-        for where, item in self.items(value, f"{path}.sftp_accounts"):
-            source = self.mapping(item, where, SFTP_KEYS, ("login",))
-            if source is None:
-                continue
-            login = source["login"]
-            if not isinstance(login, str):
-                self.refuse(f"{where}.login", _("un texte est attendu"), login)
-                continue
-            login = login.strip()
-            if not self.once("sftp_account", login.lower(), f"{where}.login"):
-                continue
+        for where, source, login in self.accounts("sftp_account", value, f"{path}.sftp_accounts", SFTP_KEYS):
             kept.add(login.lower())
-            account = SftpAccount.objects.select_related("company").filter(login__iexact=login.strip()).first()
+            account = SftpAccount.objects.select_related("company").filter(login__iexact=login).first()
             if account is not None and account.company_id != company.pk:
                 self.refuse(f"{where}.login", _("cet identifiant appartient à une autre société"), login)
                 continue
@@ -586,7 +579,7 @@ class _Loader:
                     services.sftp_account_create(
                         company=company,
                         actor=self.actor,
-                        login=login.strip(),
+                        login=login,
                         notify=self.notify,
                         **{"email": "", **fields},
                     )

@@ -19,24 +19,12 @@ from notifications.services import publish
 from shops.models import Shop
 
 from . import audit
-from .audit import Actor, Changes
+from .audit import Actor, Changes, StaleVersion
 from .models import Company, Contact, Membership, Role, SftpAccount, User
 
 CONTACT_FIELDS = ("title", "first_name", "last_name", "email", "phone")
 # Changes of an account that its owner is told about; a language is not one (DESIGN 3).
 _TOLD_FIELDS = frozenset({"login", "first_name", "last_name", "title", "email", "is_active", "role", "shops"})
-
-
-class StaleVersion(ValidationError):
-    """Somebody else saved the same object since the form was opened."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            _(
-                "Ces informations ont été modifiées par quelqu'un d'autre entre-temps. Vérifiez puis enregistrez de nouveau."
-            ),
-            code="stale",
-        )
 
 
 @transaction.atomic
@@ -276,15 +264,7 @@ def user_set_password(*, user: User, password: str, actor: Actor, notify: bool =
     """
     _check_password(password, user)
     first = not user.has_usable_password()
-    user.set_password(password)
-    user.save(update_fields=["password"])
-    audit.record(
-        actor=actor,
-        action="user.password_changed",
-        obj=user,
-        company=user.company,
-        changes={"password": [audit.MASK if not first else "", audit.MASK]},
-    )
+    _password_store(user, password, actor, before="" if first else audit.MASK)
     if notify and not first and user.company is not None:
         publish(type="account.password_changed", company=user.company, account=user)
 
@@ -292,6 +272,13 @@ def user_set_password(*, user: User, password: str, actor: Actor, notify: bool =
 @transaction.atomic
 def user_password_provisioned(*, user: User, password: str, actor: Actor, notify: bool) -> None:
     """Set the password an operator's file gives, taken as it is; the owner is told if `notify`."""
+    _password_store(user, password, actor, before=audit.MASK)
+    if notify and user.company is not None:
+        publish(type="user_account.modified", company=user.company, account=user, data={"changed": ["password"]})
+
+
+def _password_store(user: User, password: str, actor: Actor, *, before: str) -> None:
+    """Write a password and its masked history entry."""
     user.set_password(password)
     user.save(update_fields=["password"])
     audit.record(
@@ -299,10 +286,8 @@ def user_password_provisioned(*, user: User, password: str, actor: Actor, notify
         action="user.password_changed",
         obj=user,
         company=user.company,
-        changes={"password": [audit.MASK, audit.MASK]},
+        changes={"password": [before, audit.MASK]},
     )
-    if notify and user.company is not None:
-        publish(type="user_account.modified", company=user.company, account=user, data={"changed": ["password"]})
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ from notifications.selectors import company_facts, delivery_tables, visible_fact
 
 from . import access, history, permissions, services
 from .access import CompanyRequest, company_page
-from .audit import Actor
+from .audit import Actor, StaleVersion
 from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm, SftpAccountForm, UserForm
 from .models import Company, Contact, Membership, SftpAccount, User
 
@@ -95,7 +95,7 @@ def _company_save(request: CompanyRequest, stored: Company, forms: dict[str, Any
                     found = services.contact_save(company=stored, kind=kind, actor=actor, **values)
                 if found:
                     names.append(str(Contact.Kind(kind).label))
-    except services.StaleVersion as error:
+    except StaleVersion as error:
         forms["company"].add_error(None, error)
         show_version(forms["company"], Company.objects.values_list("version", flat=True).get(pk=stored.pk))
         return False

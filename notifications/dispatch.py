@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
@@ -111,8 +111,6 @@ def claim(owner: str, now: datetime, channel: str, limit: int) -> list[Delivery]
 
 
 def _skip_locked() -> bool:
-    from django.db import connection
-
     return connection.features.has_select_for_update_skip_locked
 
 
@@ -223,8 +221,6 @@ def _release(owner: str, keys: list[uuid.UUID]) -> None:
 
 def watch(stop: Callable[[], bool], pause: float | None = None) -> Tally:
     """Keep delivering until `stop`; survives a database that is away for a while."""
-    from django.db import DatabaseError
-
     total = Tally()
     pause = settings.DELIVERY_POLL_SECONDS if pause is None else pause
     while not stop():

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.template import Context as TemplateContext
 from django.template import Template
 from django.template.loader import get_template
 from django.utils import timezone, translation
@@ -138,8 +139,6 @@ def compose(
 
 
 def _context(variables: dict[str, Any], autoescape: bool) -> Any:
-    from django.template import Context as TemplateContext
-
     return TemplateContext(variables, autoescape=autoescape)
 
 

@@ -82,10 +82,6 @@ class NotificationRule(models.Model):
         return self.label
 
     @property
-    def is_default(self) -> bool:
-        return any(rule.reference == self.reference for rule in catalogue.DEFAULT_RULES)
-
-    @property
     def display_label(self) -> str:
         """The label in the reader's language for a default rule (stored in French), else as typed."""
         return wording.rule_label(self.label)

@@ -17,8 +17,7 @@ from backoffice.forms import add_errors, read_only, show_version
 from backoffice.paging import paginate
 from companies import access, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
-from companies.audit import Actor
-from companies.services import StaleVersion
+from companies.audit import Actor, StaleVersion
 from shops.models import Shop
 
 from . import impact, services, wording

@@ -9,10 +9,11 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from companies import permissions
 from companies.models import AuditEntry, Company, Contact, Membership, SftpAccount, User
 from shops.models import Shop
 
-from . import addresses, catalogue, resolver, wording
+from . import addresses, resolver, wording
 from .facts import AccountFacts, CompanyFacts, RuleFacts, ShopFacts
 from .models import Delivery, NotificationRule
 from .resolver import Decision
@@ -195,8 +196,6 @@ def deliveries(company: Company, membership: Membership | None = None) -> QueryS
     Account mail carries identifiers, so only user administrators see it (DESIGN 5); a user
     restricted to some shops sees those shops' deliveries and the company's.
     """
-    from companies import permissions
-
     found = Delivery.objects.filter(company=company).select_related("event", "shop", "rule")
     if membership is not None:
         if permissions.MANAGE_USERS not in permissions.PERMISSIONS[membership.role]:
@@ -313,7 +312,3 @@ def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
 def rules_of(shop: Shop) -> QuerySet[NotificationRule]:
     """The live rules of a shop in creation order."""
     return NotificationRule.objects.filter(shop=shop, archived_at__isnull=True).order_by("pk")
-
-
-def rule_type_order(rule_type: str) -> int:
-    return list(catalogue.RULE_TYPE_LABELS).index(rule_type)

@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from companies import audit
-from companies.audit import Actor, Changes
+from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, SftpAccount, User
 from shops.models import Shop
 
@@ -429,8 +429,6 @@ def rule_create(*, shop: Shop, actor: Actor, reference: str, **fields: Any) -> N
 def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
     """Change a rule; returns what changed. An emptied recipient list keeps who decided it."""
     if version is not None:
-        from companies.services import StaleVersion
-
         rule = NotificationRule.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=rule.pk)
         if rule.version != version:
             raise StaleVersion

@@ -17,7 +17,6 @@ from .catalogue import (
     DEFAULT_RULES,
     MODES,
     OPERATORS,
-    RULE_TYPE_LABELS,
     SOURCE_LABELS,
     SOURCES_OF_EVENT,
     TRIGGER_LABELS,
@@ -204,10 +203,6 @@ def notification_label(code: str) -> str:
 
 def trigger_label(code: str) -> str:
     return force_str(TRIGGER_LABELS.get(code, code))
-
-
-def rule_type_label(code: str) -> str:
-    return force_str(RULE_TYPE_LABELS[code])
 
 
 def source_label(code: str) -> str:

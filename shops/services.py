@@ -6,9 +6,8 @@ from typing import Any
 from django.db import transaction
 
 from companies import audit
-from companies.audit import Actor, Changes
+from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company
-from companies.services import StaleVersion
 from notifications.services import default_rules_create, publish
 
 from .models import Contract, Shop, ShopKey

@@ -15,8 +15,7 @@ from backoffice.forms import add_errors, read_only, show_version
 from backoffice.paging import paginate, sort_key
 from companies import access, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
-from companies.audit import Actor
-from companies.services import StaleVersion
+from companies.audit import Actor, StaleVersion
 from notifications import impact
 from notifications.selectors import company_facts, delivery_tables, rules_of, visible_facts
 
