@@ -83,7 +83,8 @@ def rights(membership: Membership) -> frozenset[str]:
     return permissions.PERMISSIONS[membership.role]
 
 
-def can(membership: Membership, permission: str) -> bool:
+def can(membership: Membership, permission: str, shop: Shop | None = None) -> bool:
+    """Whether a membership has a right: in the company, or on one shop where `shop` is given."""
     return permission in rights(membership)
 
 

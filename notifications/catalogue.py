@@ -38,6 +38,7 @@ class Source(StrEnum):
     BUYER = "buyer"
     ORDER = "order"
     TYPED = "typed"
+    URL = "url"
 
 
 class RuleType(StrEnum):
@@ -240,6 +241,15 @@ CATALOGUE: tuple[Notification, ...] = (
         _("une adresse est vérifiée par un message de test"),
         in_tables=False,
     ),
+    # The call itself, in the journal beside the mails it leads to; goes to a URL, to no address.
+    Notification(
+        "ipn_call",
+        Scope.RULE,
+        Source.URL,
+        _("Appel URL de notification"),
+        _("un événement de la règle survient"),
+        in_tables=False,
+    ),
 )
 
 BY_CODE: dict[str, Notification] = {row.code: row for row in CATALOGUE}
@@ -266,6 +276,7 @@ SOURCE_LABELS: dict[str, Promise] = {
     Source.BUYER: _("Acheteur"),
     Source.ORDER: _("Ordre de paiement"),
     Source.TYPED: _("Adresse saisie"),
+    Source.URL: _("URL de notification"),
 }
 
 

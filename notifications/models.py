@@ -61,6 +61,12 @@ class NotificationRule(models.Model):
     )
     auto_retry = models.BooleanField(_("rejeu automatique en cas d'échec"), default=False)
     profile = models.CharField(_("profil de rejeu"), max_length=10, choices=Profile, default=Profile.STANDARD)
+    # The merchant has said that a PRODUCTION call may go out over http://.
+    http_confirmed = models.BooleanField(_("http:// accepté en mode PRODUCTION"), default=False)
+    # language → {"subject", "body"}: what replaces the default texts; an absent language keeps them.
+    email_texts = models.JSONField(_("textes de l'e-mail"), default=dict, blank=True)
+    # Codes of the fields that follow the text, in order; None: the default ones.
+    email_fields = models.JSONField(_("champs à inclure"), null=True, blank=True, default=None)
     version = models.PositiveIntegerField(default=1, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -100,6 +106,11 @@ class NotificationRule(models.Model):
     @property
     def has_url(self) -> bool:
         return any(getattr(self, name) for name in self.URL_FIELDS)
+
+    @property
+    def is_default(self) -> bool:
+        """One of the rules that every shop is given; it can be changed and switched off, not deleted."""
+        return self.reference in {rule.reference for rule in catalogue.DEFAULT_RULES}
 
     @property
     def trigger_labels(self) -> list[str]:
@@ -216,6 +227,12 @@ class Delivery(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="resends", verbose_name=_("renvoi de")
     )
     is_test = models.BooleanField(_("essai"), default=False)
+    # Asked for by a person (replay of a call): one attempt, without effect on the health of the rule.
+    is_manual = models.BooleanField(_("à la demande"), default=False)
+    # Calls only: what is called (scheme, host and port), for the limit of calls at a time …
+    endpoint = models.CharField(max_length=300, blank=True, editable=False)
+    # … and what was frozen of the call: {"format", "fields" or "answer", "profile", "auto_retry", …}.
+    call = models.JSONField(_("appel"), default=dict, blank=True, editable=False)
     attempt_count = models.PositiveSmallIntegerField(_("tentatives"), default=0)
     error = models.CharField(_("erreur"), max_length=500, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -236,6 +253,10 @@ class Delivery(models.Model):
             ),
             # Serves the sweep of expired leases.
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
+            # Serves the count of calls in flight per endpoint.
+            models.Index(fields=["endpoint"], condition=Q(status="sending", channel="ipn"), name="delivery_in_flight"),
+            # Serves "last call or mail" of the rules page.
+            models.Index(fields=["rule", "-created_at"], condition=Q(rule__isnull=False), name="delivery_rule_newest"),
             # Serves the journal and the API, newest first within a company.
             models.Index(fields=["company", "-created_at", "id"], name="delivery_company_newest"),
             models.Index(fields=["company", "normalised_address", "-created_at"], name="delivery_address_newest"),
@@ -275,15 +296,48 @@ class Attempt(models.Model):
     code = models.PositiveSmallIntegerField(_("code"), null=True, blank=True)
     reply = models.CharField(_("réponse"), max_length=600, blank=True)
     queue_id = models.CharField(_("identifiant de file"), max_length=100, blank=True)
+    # Calls only.
+    url = models.CharField(_("URL appelée"), max_length=500, blank=True)
+    error_code = models.CharField(_("code d'erreur"), max_length=40, blank=True)
+    location = models.CharField(_("redirection vers"), max_length=500, blank=True)
+    # A failure that is told in the mail of the quarter of an hour, when that ends; None: told, or not to be.
+    notice_due_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("tentative")
         verbose_name_plural = _("tentatives")
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number_once")]
+        indexes = [
+            # Serves the grouped failure mails: few rows wait for theirs.
+            models.Index(fields=["notice_due_at"], condition=Q(notice_due_at__isnull=False), name="attempt_notice_due"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number} · {self.get_outcome_display()}"
+
+
+class CallHealth(models.Model):
+    """Whether the calls of a rule work in one mode; decides which failure and recovery mails are due.
+
+    Written when automatic calls end; tests and manual calls leave it alone.
+    """
+
+    rule = models.ForeignKey(NotificationRule, on_delete=models.CASCADE, related_name="health")
+    mode = models.CharField(max_length=10, choices=[(mode, mode) for mode in catalogue.MODES])
+    # Since when every call failed; None while calls work.
+    failing_since = models.DateTimeField(null=True, blank=True)
+    # The start of the quarter of an hour whose first failure was mailed at once.
+    mailed_slot = models.DateTimeField(null=True, blank=True)
+    failure_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("santé des appels d'une règle")
+        verbose_name_plural = _("santé des appels des règles")
+        constraints = [models.UniqueConstraint(fields=["rule", "mode"], name="health_once_per_rule_and_mode")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} {self.mode}"
 
 
 class ApiToken(models.Model):

@@ -11,6 +11,8 @@ from django.db import transaction
 from django.utils import translation
 
 from notifications import emails
+from notifications.composers import base
+from notifications.composers import base
 from notifications.models import Delivery
 from notifications.services import publish
 from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory
@@ -91,7 +93,7 @@ def test_the_subject_of_a_test_mail_starts_with_its_mark(name: str) -> None:
 )
 def test_amounts_are_in_local_form(language: str, amount: int, currency: str, expected: str) -> None:
     with translation.override(language):
-        text = emails.amount_text(amount, currency)
+        text = base.amount_text(amount, currency)
     assert text.replace("\xa0", " ").replace("\u202f", " ") == expected
 
 

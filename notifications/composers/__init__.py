@@ -1,0 +1,9 @@
+"""What each mail says: one function per catalogue row, registered by its code.
+
+A module per subject; a new one is imported here.
+"""
+
+from . import accounts, rules, shops
+from .base import COMPOSERS
+
+__all__ = ["COMPOSERS", "accounts", "rules", "shops"]
