@@ -13,24 +13,11 @@ from django.utils.translation import gettext as _
 
 from companies.models import SftpAccount, User
 
+from ..currencies import exponent
 from ..models import Event, NotificationRule
 
 # Stands in a frozen message where the single-use link of its account goes; filled in at sending.
 LINK_MARK = "%%LINK%%"
-# Decimals of currencies that do not have two (ISO 4217).
-_EXPONENTS = {
-    "JPY": 0,
-    "KRW": 0,
-    "XPF": 0,
-    "XOF": 0,
-    "XAF": 0,
-    "CLP": 0,
-    "VND": 0,
-    "ISK": 0,
-    "TND": 3,
-    "KWD": 3,
-    "BHD": 3,
-}
 
 
 @dataclass
@@ -125,9 +112,9 @@ def payment_facts(event: Event) -> list[tuple[str, str]]:
 
 def amount_text(amount: int, currency: str) -> str:
     """An amount of the smallest unit in local form, e.g. 1990 EUR → « 19,90 EUR »."""
-    exponent = _EXPONENTS.get(currency, 2)
-    value = Decimal(amount).scaleb(-exponent)
-    text = number_format(value, decimal_pos=exponent, use_l10n=True, force_grouping=True)
+    decimals = exponent(currency)
+    value = Decimal(amount).scaleb(-decimals)
+    text = number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
     return f"{text} {currency}".strip()
 
 

@@ -12,7 +12,6 @@ from django.utils import translation
 
 from notifications import emails
 from notifications.composers import base
-from notifications.composers import base
 from notifications.models import Delivery
 from notifications.services import publish
 from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory

@@ -12,7 +12,7 @@ from backoffice import dev
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("backoffice", "companies", "shops", "notifications")
-PURE = ("addresses", "catalogue", "facts", "resolver", "retry")
+PURE = ("addresses", "catalogue", "currencies", "facts", "payloads", "resolver", "retry", "signing")
 
 
 def imports(path: Path) -> Iterator[str]:
