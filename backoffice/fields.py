@@ -1,6 +1,6 @@
 """Model and form fields for e-mail addresses, the same rules on every screen and in every import."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -52,6 +52,41 @@ class EmailListField(models.JSONField):
 
     def formfield(self, **kwargs: Any) -> Any:
         return models.Field.formfield(self, **{"form_class": EmailListFormField, **kwargs})
+
+
+if TYPE_CHECKING:
+    _SetOrNull = models.CharField[frozenset[str] | None, frozenset[str] | None]
+else:
+    _SetOrNull = models.CharField
+
+
+class CodeSetField(_SetOrNull):
+    """A set of codes, a frozenset in Python, NULL for none given.
+
+    Stored as `" a b "`, so that the database can look for one: `…__contains=CodeSetField.needle("a")`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 500)
+        super().__init__(*args, **kwargs)
+
+    @staticmethod
+    def needle(code: str) -> str:
+        """What to look for with `contains`, to find the rows whose set holds a code."""
+        return f" {code} "
+
+    def from_db_value(self, value: str | None, *_args: Any) -> frozenset[str] | None:
+        return None if value is None else frozenset(value.split())
+
+    def to_python(self, value: Any) -> frozenset[str] | None:
+        return frozenset(value.split()) if isinstance(value, str) else None if value is None else frozenset(value)
+
+    def get_prep_value(self, value: Any) -> str | None:
+        codes = self.to_python(value)
+        return None if codes is None else f" {' '.join(sorted(codes))} "
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        return self.get_prep_value(self.value_from_object(obj))
 
 
 class OneEmailFormField(forms.CharField):

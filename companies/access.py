@@ -7,16 +7,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
+from backoffice.fields import CodeSetField
 from shops.models import Shop
 
 from . import permissions
-from .models import Company, Membership, User
+from .models import Company, Membership, MembershipShop, User
+from .permissions import Access
 
 View = Callable[..., HttpResponseBase]
 SESSION_COMPANY = "company"
@@ -54,8 +57,9 @@ def current_membership(request: HttpRequest) -> Membership | None:
 def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
     """Decorate a merchant page: log-in, then a company, then the right.
 
-    Sets `request.company` and `request.membership`. Staff without a company are a 404 here: their
-    place is the admin.
+    A right on shops is enough on one shop here; the page itself then asks for the shop at hand, with
+    `shop_or_404` or `can`. Sets `request.company` and `request.membership`. Staff without a company
+    are a 404 here: their place is the admin.
     """
 
     def decorate(view: View) -> View:
@@ -66,7 +70,7 @@ def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
             membership = current_membership(request)
             if membership is None:
                 raise Http404
-            if permission not in rights(membership):
+            if not can_somewhere(membership, permission):
                 raise PermissionDenied
             scoped = cast(CompanyRequest, request)
             scoped.company, scoped.membership = membership.company, membership
@@ -78,27 +82,102 @@ def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
     return decorate
 
 
-def rights(membership: Membership) -> frozenset[str]:
-    """The permissions of a membership."""
-    return permissions.PERMISSIONS[membership.role]
+def fresh_login_required(view: View) -> View:
+    """Ask for the password or the second factor again before a page changes keys, accounts or rights.
+
+    Stands below `company_page`, so that a missing right is told first. Reading stays open; what was
+    typed is kept and saved once the proof is given, which is good for `ACCOUNT_REAUTHENTICATION_TIMEOUT` seconds.
+    """
+    return cast(View, reauthentication_required(view, allow_get=True))
+
+
+# --- Rights ---------------------------------------------------------------------------------------
+
+
+def access_of(membership: Membership) -> Access:
+    """What a membership grants; read once per instance, see `forget`."""
+    found: Access | None = getattr(membership, "_access", None)
+    if found is None:
+        named = dict(membership.grants.values_list("shop_id", "permissions")) if membership.pk else {}
+        found = Access(general=general(membership), all_shops=membership.all_shops, shops=named)
+        membership._access = found  # type: ignore[attr-defined]
+    return found
+
+
+def general(membership: Membership) -> frozenset[str]:
+    """The permissions of a membership in general: those of the role, or its own."""
+    own = membership.permissions
+    return permissions.PERMISSIONS[membership.role] if own is None else frozenset(own)
+
+
+def forget(membership: Membership) -> None:
+    """Read the rights of this instance again next time: they were just changed."""
+    membership.__dict__.pop("_access", None)
+    membership.__dict__.pop("_sites", None)
 
 
 def can(membership: Membership, permission: str, shop: Shop | None = None) -> bool:
-    """Whether a membership has a right: in the company, or on one shop where `shop` is given."""
-    return permission in rights(membership)
+    """Whether a membership has a right.
+
+    Args:
+        shop: asks for this shop. Without one, the answer is about the whole: for a right on shops it
+            is yes only when it holds on each shop that the user sees.
+    """
+    if shop is None or permission in permissions.COMPANY_LEVEL:
+        return access_of(membership).everywhere(permission)
+    return shop.company_id == membership.company_id and permission in access_of(membership).on(shop.pk)
 
 
-def shops_of(membership: Membership) -> QuerySet[Shop]:
-    """The shops a membership covers, by identifier."""
-    shops = Shop.objects.filter(company_id=membership.company_id)
-    if not membership.all_shops:
-        shops = shops.filter(pk__in=membership.shops.values("pk"))
-    return shops.order_by("site_id")
+def has_on_site(membership: Membership, permission: str, site_id: str) -> bool:
+    """`can` for one of the user's shops named by identifier, for tables of many: one query in all."""
+    if sees_all_shops(membership) and access_of(membership).everywhere(permission):
+        return True
+    known: dict[str, frozenset[str]] = membership.__dict__.setdefault("_sites", {})
+    if permission not in known:
+        known[permission] = frozenset(shops_of(membership, permission).values_list("site_id", flat=True))
+    return site_id in known[permission]
 
 
-def shop_or_404(request: CompanyRequest, site_id: str) -> Shop:
-    """A shop of the request's membership by identifier; anything else is a plain 404."""
+def can_somewhere(membership: Membership, permission: str) -> bool:
+    """Whether a right holds in the company or on at least one shop: what menus and pages ask.
+
+    To see the company's pages it is enough to be a member.
+    """
+    return permission == permissions.VIEW or access_of(membership).somewhere(permission)
+
+
+def sees_all_shops(membership: Membership) -> bool:
+    """Whether no shop of the company, present or future, is hidden from the user."""
+    found = access_of(membership)
+    return found.all_shops and all(own is None or own for own in found.shops.values())
+
+
+def shops_of(membership: Membership, permission: str = permissions.VIEW) -> QuerySet[Shop]:
+    """The shops on which a membership has a right, by identifier."""
+    shops = Shop.objects.filter(company_id=membership.company_id).order_by("site_id")
+    grants = MembershipShop.objects.filter(membership=membership)
+    in_general = permission in general(membership)
+    if permission in permissions.COMPANY_LEVEL:
+        return shops_of(membership) if in_general else shops.none()
+    needle = CodeSetField.needle(permission)
+    if membership.all_shops and in_general:
+        without = grants.filter(permissions__isnull=False).exclude(permissions__contains=needle)
+        # A membership without exceptions, which is most of them, needs no second look.
+        return shops if access_of(membership).is_uniform else shops.exclude(pk__in=without.values("shop"))
+    own = Q(permissions__contains=needle)
+    named = grants.filter(own | Q(permissions__isnull=True) if in_general else own)
+    return shops.filter(pk__in=named.values("shop"))
+
+
+def shop_or_404(request: CompanyRequest, site_id: str, permission: str = permissions.VIEW) -> Shop:
+    """A shop of the request's membership by identifier; anything else is a plain 404.
+
+    Raises:
+        PermissionDenied: the user sees the shop but lacks `permission` on it.
+    """
     shop = shops_of(request.membership).select_related("company").filter(site_id=site_id).first()
     if shop is None:
         raise Http404
+    if not can(request.membership, permission, shop):
+        raise PermissionDenied
     return shop

@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
@@ -19,7 +20,7 @@ from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_t
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import audit, services
+from . import audit, permissions, services
 from .audit import Actor
 from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
 
@@ -292,11 +293,48 @@ class NewUserForm(forms.ModelForm):
         fields = ("company", "login", "email", "title", "first_name", "last_name", "phone", "language")
 
 
+class MembershipForm(forms.ModelForm):
+    """The access to one company; saving a role takes back permissions of one's own."""
+
+    shops = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("boutiques"),
+        queryset=Shop.objects.all(),
+        required=False,
+        widget=AutocompleteSelectMultiple(Membership._meta.get_field("shops"), admin.site),
+    )
+
+    class Meta:
+        model = Membership
+        fields = ("company", "role", "all_shops")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["shops"] = [grant.shop_id for grant in self.instance.grants.all()]
+
+
 class MembershipInline(admin.TabularInline):
     model = Membership
-    fields = ("company", "role", "all_shops", "shops")
-    autocomplete_fields = ("company", "shops")
+    form = MembershipForm
+    fields = ("company", "role", "all_shops", "shops", "refined")
+    readonly_fields = ("refined",)
+    autocomplete_fields = ("company",)
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).prefetch_related("grants__shop")
+
+    @admin.display(description=gettext_lazy("droits particuliers"))
+    def refined(self, membership: Membership) -> str:
+        own = [(_("En général"), membership.permissions)] if membership.permissions is not None else []
+        own += [
+            (str(grant.shop), grant.permissions) for grant in membership.grants.all() if grant.permissions is not None
+        ]
+        lines = [
+            (where, ", ".join(str(permissions.LABELS[code]) for code in permissions.ordered(codes)))
+            for where, codes in own
+        ]
+        return format_html_join("", "<div>{} : {}</div>", lines) or "–"
 
 
 @admin.register(User)
@@ -381,8 +419,6 @@ class UserAdmin(ServiceAdmin):
         values = form.cleaned_data
         company, actor = values["company"], Actor.of(request)
         user = User.objects.select_related("company").get(pk=parent.pk)
-        if any(shop.company_id != company.pk for shop in values["shops"]):
-            raise ValidationError(_("Les boutiques choisies doivent être celles de la société."))
         if form.instance.pk is None or "company" in form.changed_data:
             form.instance.save()
             audit.record(
@@ -402,14 +438,7 @@ class UserAdmin(ServiceAdmin):
         )
 
     def delete_inline(self, request: HttpRequest, parent: User, obj: Membership) -> None:
-        audit.record(
-            actor=Actor.of(request),
-            action="user.updated",
-            obj=parent,
-            company=obj.company,
-            changes={"access": [str(obj.company), None], "role": [obj.role, None]},
-        )
-        obj.delete()
+        services.membership_remove(membership=obj, actor=Actor.of(request))
 
     @admin.display(description=gettext_lazy("nom"), ordering="last_name")
     def full_name(self, user: User) -> str:

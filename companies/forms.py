@@ -14,7 +14,7 @@ from notifications import impact
 from notifications.catalogue import Source
 
 from . import permissions
-from .access import rights, shops_of
+from .access import general, shops_of
 from .account_forms import _time_zones
 from .models import Company, Contact, Language, Membership, Role, User
 
@@ -154,7 +154,7 @@ class UserForm(AccountFields):
         else:
             kwargs["initial"] = {"role": Role.VIEWER, "all_shops": editor.all_shops, "is_active": True}
         super().__init__(*args, **kwargs)
-        granted = [role for role in Role if permissions.PERMISSIONS[role] <= rights(editor)]
+        granted = [role for role in Role if permissions.PERMISSIONS[role] <= general(editor)]
         self.fields["role"].choices = [(role.value, role.label) for role in granted]  # type: ignore[attr-defined]
         self.fields["shops"].queryset = shops_of(editor)  # type: ignore[attr-defined]
         self.fields["email"].help_text = email_help(

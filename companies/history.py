@@ -46,6 +46,8 @@ _LABELS = {
     "shops": gettext_lazy("boutiques"),
     "password": gettext_lazy("mot de passe"),
     "rules": gettext_lazy("règles"),
+    "rights": gettext_lazy("droits particuliers"),
+    "access": gettext_lazy("accès"),
 }
 
 
@@ -55,7 +57,7 @@ def entries(membership: Membership) -> QuerySet[AuditEntry]:
     found = AuditEntry.objects.filter(company_id=membership.company_id).select_related("actor")
     if not access.can(membership, permissions.MANAGE_USERS):
         found = found.exclude(object_type__in=("user", "sftpaccount", "apitoken"))
-    if not membership.all_shops:
+    if not access.sees_all_shops(membership):
         shops = access.shops_of(membership)
         shop_ids = [str(key) for key in shops.values_list("pk", flat=True)]
         rule_ids = NotificationRule.objects.filter(shop__in=shops).values_list("pk", flat=True)
@@ -116,7 +118,9 @@ def _field(object_type: str, name: str) -> Any:
 
 
 def _field_label(object_type: str, name: str) -> str:
-    kind = name.partition(".")[0]
+    kind, _dot, rest = name.partition(".")
+    if kind == "rights" and rest:
+        return _("Droits sur la boutique %(site_id)s") % {"site_id": rest}
     field = _field(object_type, name)
     label = force_str(getattr(field, "verbose_name", "") or _LABELS.get(name, name))
     if kind in Contact.Kind.values and "." in name:
@@ -125,6 +129,10 @@ def _field_label(object_type: str, name: str) -> str:
 
 
 def _value(object_type: str, name: str, value: Any) -> str:
+    if name.partition(".")[0] == "rights":
+        if value is None:
+            return _("ceux du rôle") if name == "rights" else _("comme en général")
+        return ", ".join(str(permissions.LABELS.get(code, code)) for code in value) or _("aucun")
     if value is None or value == "" or value == []:
         if object_type == "shop" and name == "manager_email":
             return _("hérité du Contact gestionnaire")

@@ -5,6 +5,7 @@ ValidationError with messages by field and then leaves nothing written.
 """
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -18,13 +19,16 @@ from notifications import addresses
 from notifications.services import publish
 from shops.models import Shop
 
-from . import audit
+from . import access, audit, permissions
 from .audit import Actor, Changes, StaleVersion
-from .models import Company, Contact, Membership, Role, SftpAccount, User
+from .models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
+from .permissions import Access
 
 CONTACT_FIELDS = ("title", "first_name", "last_name", "email", "phone")
 # Changes of an account that its owner is told about; a language is not one (DESIGN 3).
-_TOLD_FIELDS = frozenset({"login", "first_name", "last_name", "title", "email", "is_active", "role", "shops"})
+_TOLD_FIELDS = frozenset({"login", "first_name", "last_name", "title", "email", "is_active", "role", "shops", "rights"})
+# Shop key → the permissions on that shop, None for those that the membership has in general.
+Grants = Mapping[int, frozenset[str] | None]
 
 
 @transaction.atomic
@@ -147,6 +151,8 @@ def user_create(
     role: str = Role.VIEWER,
     all_shops: bool = True,
     shops: list[Shop] | None = None,
+    own: frozenset[str] | None = None,
+    grants: Grants | None = None,
     password: str | None = None,
     notify: bool = True,
     **fields: Any,
@@ -155,7 +161,10 @@ def user_create(
 
     Args:
         password: None gives an unusable one; the link of the mail sets it.
-        shops: what the account covers when `all_shops` is False.
+        role, own, all_shops, shops, grants: the rights, see `user_update`.
+
+    Raises:
+        ValidationError: also when the actor would grant a right that they do not have.
     """
     user = User(company=company, login=login, email=email, **fields)
     if password is None:
@@ -165,12 +174,15 @@ def user_create(
         user.set_password(password)
     user.full_clean()
     user.save()
-    membership = Membership(user=user, company=company, role=role, all_shops=all_shops)
-    membership.full_clean()
-    membership.save()
-    membership.shops.set(shops or [])
-    shown = {"login": login, "email": email, "role": role, "shops": _shops_text(membership), **fields}
-    audit.record(actor=actor, action="user.created", obj=user, company=company, changes=audit.creation(shown))
+    membership = Membership(user=user, company=company)
+    rights = _rights_save(membership, role=role, own=own, all_shops=all_shops, shops=shops or [], grants=grants)
+    _refuse_beyond(_may_grant(actor, company), access.access_of(membership))
+    # A new account has no rights to have changed from: the history shows what it starts with.
+    started = {"login": login, "email": email, "role": role, "shops": _shops_text(membership), **fields}
+    own_rights = {name: pair for name, pair in rights.items() if name.startswith("rights")}
+    audit.record(
+        actor=actor, action="user.created", obj=user, company=company, changes=audit.creation(started) | own_rights
+    )
     if notify:
         publish(
             type="user_account.created", company=company, account=user, data={"link": not user.has_usable_password()}
@@ -187,6 +199,8 @@ def user_update(
     role: str | None = None,
     all_shops: bool | None = None,
     shops: list[Shop] | None = None,
+    own: frozenset[str] | None = None,
+    grants: Grants | None = None,
     notify: bool = True,
     tell_former: bool = True,
     **fields: Any,
@@ -195,26 +209,38 @@ def user_update(
 
     The owner is told of every change but the language; when the address changes, the former
     address is told too (DESIGN 4.10) unless `tell_former` is False. Staff accounts (no company) are changed silently.
+
+    Args:
+        role: gives what the role grants and takes back any permissions of one's own.
+        own: permissions instead of those of the role; only together with `role`.
+        all_shops: whether the rights hold on every shop, also those still to come.
+        shops: the shops covered, with the rights in general.
+        grants: instead of `shops`, shop key → permissions on that shop (None: those in general).
+
+    Raises:
+        ValidationError: also when the actor acts on, or would grant, a right that they do not have,
+            and when the company would lose its last active administrator.
     """
     company = company or user.company
     former_email = user.email
-    was_administered = company is not None and _has_administrator(company)
+    asks_rights = any(value is not None for value in (role, all_shops, shops, grants))
+    watched = _lock_companies(user, company) if asks_rights or "is_active" in fields else []
+    membership = Membership.objects.filter(user=user, company=company).first() if company else None
+    limit = _may_grant(actor, company)
+    if membership is not None and actor.user != user:
+        _refuse_beyond(limit, access.access_of(membership))
     changes = audit.apply(user, fields)
     if changes:
         user.full_clean(exclude=["password"])
         user.save()
-    membership = Membership.objects.filter(user=user, company=company).first() if company else None
-    if membership is not None:
-        changes |= _membership_changes(membership, role, all_shops, shops)
+    if membership is not None and asks_rights:
+        changes |= _rights_save(membership, role=role, own=own, all_shops=all_shops, shops=shops, grants=grants)
+        _refuse_beyond(limit, access.access_of(membership))
     if not changes:
         return changes
-    # An operator's file may leave a company without administrator for a while; a person may not.
-    if actor.user is not None and company is not None and was_administered and not _has_administrator(company):
-        raise ValidationError(
-            _("C'est le dernier administrateur actif de la société : il ne peut être ni désactivé ni rétrogradé.")
-        )
+    _keep_an_administrator(actor, watched)
     audit.record(actor=actor, action="user.updated", obj=user, company=company, changes=changes)
-    told = sorted(_TOLD_FIELDS & changes.keys())
+    told = sorted({name.partition(".")[0] for name in changes} & _TOLD_FIELDS)
     if notify and company is not None and told:
         publish(type="user_account.modified", company=company, account=user, data={"changed": told})
         if tell_former and "email" in changes and addresses.normalise(former_email) != addresses.normalise(user.email):
@@ -228,32 +254,148 @@ def user_update(
     return changes
 
 
+@transaction.atomic
+def membership_remove(*, membership: Membership, actor: Actor) -> None:
+    """Take back the access of an account to a company; the account itself stays.
+
+    Raises:
+        ValidationError: the actor has not all of its rights, or it is the last active administrator.
+    """
+    user, company = membership.user, membership.company
+    watched = _lock_companies(user, company)
+    _refuse_beyond(_may_grant(actor, company), access.access_of(membership))
+    changes: Changes = {"access": [str(company), None], "role": [membership.role, None]}
+    membership.delete()
+    _keep_an_administrator(actor, watched)
+    audit.record(actor=actor, action="user.updated", obj=user, company=company, changes=changes)
+
+
+# --- Rights ---------------------------------------------------------------------------------------
+
+
+def _may_grant(actor: Actor, company: Company | None) -> Access | None:
+    """What the actor may grant in a company, read before anything changes; None: not bound by rights.
+
+    Operators' commands and the platform's team are not bound.
+    """
+    if actor.user is None or actor.user.is_staff:
+        return None
+    mine = Membership.objects.filter(user=actor.user, company=company).first()
+    return access.access_of(mine) if mine else Access(permissions.NOTHING, all_shops=False)
+
+
+def _refuse_beyond(limit: Access | None, wanted: Access) -> None:
+    """Refuse rights beyond `limit`: nobody grants, or acts upon, more than they have themselves."""
+    if limit is not None and not limit.covers(wanted):
+        raise ValidationError(
+            _("Ce compte aurait, ou a, des droits que vous n'avez pas vous-même. Demandez à un administrateur."),
+            code="beyond",
+        )
+
+
+def _lock_companies(user: User, company: Company | None) -> list[tuple[Company, bool]]:
+    """Lock the companies whose administrators a change may concern, each with whether it has one now.
+
+    Two people who disable each other at the same moment wait for one another here.
+    """
+    keys = set(Membership.objects.filter(user=user, role=Role.ADMINISTRATOR).values_list("company_id", flat=True))
+    if company is not None:
+        keys.add(company.pk)
+    locked = Company.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    return [(found, _has_administrator(found)) for found in locked]
+
+
+def _keep_an_administrator(actor: Actor, watched: list[tuple[Company, bool]]) -> None:
+    """Refuse a change that takes its last active administrator from a company.
+
+    An operator's file may leave a company without one for a while; a person may not.
+    """
+    if actor.user is None:
+        return
+    if any(had_one and not _has_administrator(company) for company, had_one in watched):
+        raise ValidationError(
+            _("C'est le dernier administrateur actif de la société : il ne peut être ni désactivé ni rétrogradé."),
+            code="last_administrator",
+        )
+
+
 def _has_administrator(company: Company) -> bool:
     return Membership.objects.filter(company=company, role=Role.ADMINISTRATOR, user__is_active=True).exists()
 
 
-def _membership_changes(
-    membership: Membership, role: str | None, all_shops: bool | None, shops: list[Shop] | None
+def _rights_save(
+    membership: Membership,
+    *,
+    role: str | None,
+    own: frozenset[str] | None,
+    all_shops: bool | None,
+    shops: list[Shop] | None,
+    grants: Grants | None,
 ) -> Changes:
-    wanted = {name: value for name, value in (("role", role), ("all_shops", all_shops)) if value is not None}
-    before = _shops_text(membership)
-    changes = audit.apply(membership, wanted)
-    if changes:
-        membership.full_clean()
-        membership.save()
-    changes.pop("all_shops", None)
-    if shops is not None:
-        membership.shops.set(shops)
-    after = _shops_text(membership)
-    if before != after:
-        changes["shops"] = [before, after]
+    """Write the rights of a membership; what changed, as the history shows it."""
+    before, before_text = _rights_shown(membership), _shops_text(membership)
+    changes: Changes = {}
+    if role is not None:
+        changes |= audit.apply(membership, {"role": role})
+        membership.permissions = None if own is None else permissions.complete(own)
+    if all_shops is not None:
+        membership.all_shops = all_shops
+    membership.full_clean()
+    membership.save()
+    if grants is None and (shops is not None or role is not None):
+        # Without rights of their own: a role and a list of shops mean exactly that.
+        kept = (
+            [shop.pk for shop in shops] if shops is not None else list(membership.grants.values_list("shop", flat=True))
+        )
+        grants = dict.fromkeys(kept)
+    if grants is not None:
+        _grants_save(membership, grants)
+    access.forget(membership)
+    after, after_text = _rights_shown(membership), _shops_text(membership)
+    if before_text != after_text:
+        changes["shops"] = [before_text, after_text]
+    changes |= {
+        name: [before.get(name), after.get(name)]
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    }
     return changes
+
+
+def _grants_save(membership: Membership, grants: Grants) -> None:
+    known = set(Shop.objects.filter(company_id=membership.company_id).values_list("pk", flat=True))
+    if not known.issuperset(grants):
+        raise ValidationError({"shops": _("Les boutiques choisies doivent être celles de la société.")})
+    wanted = {shop: None if codes is None else permissions.complete(codes) for shop, codes in grants.items()}
+    stored = dict(membership.grants.values_list("shop_id", "permissions"))
+    if membership.all_shops:
+        # Named shops are exceptions there; one without rights of its own is none.
+        wanted = {shop: codes for shop, codes in wanted.items() if codes is not None}
+    membership.grants.exclude(shop__in=wanted).delete()
+    for shop, codes in wanted.items():
+        if shop not in stored:
+            MembershipShop.objects.create(membership=membership, shop_id=shop, permissions=codes)
+        elif stored[shop] != codes:
+            membership.grants.filter(shop=shop).update(permissions=codes)
+
+
+def _rights_shown(membership: Membership) -> dict[str, list[str]]:
+    """Permissions of one's own as the history keeps them: `rights`, and `rights.<site_id>` by shop."""
+    if membership._state.adding:
+        return {}
+    named = membership.grants.filter(permissions__isnull=False).values_list("shop__site_id", "permissions")
+    shown = {f"rights.{site_id}": permissions.ordered(codes or ()) for site_id, codes in named}
+    if membership.permissions is not None:
+        shown["rights"] = permissions.ordered(membership.permissions)
+    return shown
 
 
 def _shops_text(membership: Membership) -> str:
     if membership.all_shops:
         return "*"
-    return ", ".join(membership.shops.order_by("site_id").values_list("site_id", flat=True))
+    if membership._state.adding:
+        return ""
+    return ", ".join(membership.grants.order_by("shop__site_id").values_list("shop__site_id", flat=True))
 
 
 @transaction.atomic

@@ -233,15 +233,9 @@ def user_edit(request: CompanyRequest, key: int | None = None) -> HttpResponse:
 
 
 def _covers(editor: Membership, account: User) -> bool:
-    """Whether the editor's shops hold all shops of the account; nobody grants more than they have."""
-    if editor.all_shops:
-        return True
+    """Whether the editor has all rights of the account; nobody acts on more than they have."""
     member = account.memberships.filter(company_id=editor.company_id).first()
-    if member is None:
-        return True
-    if member.all_shops:
-        return False
-    return not member.shops.exclude(pk__in=access.shops_of(editor).values("pk")).exists()
+    return member is None or access.access_of(editor).covers(access.access_of(member))
 
 
 @company_page(permissions.MANAGE_USERS)

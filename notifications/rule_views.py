@@ -54,7 +54,7 @@ def rules(request: CompanyRequest) -> HttpResponse:
         "kind": kind,
         "rows": [_row(item, manager) for item in found if item.type == kind],
         "wanted": wanted,
-        "may_edit": access.can(request.membership, permissions.MANAGE_RULES),
+        "may_edit": access.can(request.membership, permissions.MANAGE_RULES, shop),
     }
     return render(request, "notifications/rules/rules.html", context)
 
@@ -85,8 +85,10 @@ def _row(rule: NotificationRule, manager: str) -> dict[str, Any]:
     }
 
 
-def _rule_or_404(request: CompanyRequest, site_id: str, reference: str) -> NotificationRule:
-    shop = shop_or_404(request, site_id)
+def _rule_or_404(
+    request: CompanyRequest, site_id: str, reference: str, permission: str = permissions.VIEW
+) -> NotificationRule:
+    shop = shop_or_404(request, site_id, permission)
     rule = get_object_or_404(rules_of(shop), reference=reference)
     rule.shop = shop
     return rule
@@ -96,7 +98,7 @@ def _rule_or_404(request: CompanyRequest, site_id: str, reference: str) -> Notif
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     found = _rule_or_404(request, site_id, reference)
-    may_edit = access.can(request.membership, permissions.MANAGE_RULES)
+    may_edit = access.can(request.membership, permissions.MANAGE_RULES, found.shop)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
     form = RuleForm(
@@ -159,7 +161,7 @@ def _save(
 @require_POST
 def rule_switch(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """Turn a rule on or off, as the button says."""
-    found = _rule_or_404(request, site_id, reference)
+    found = _rule_or_404(request, site_id, reference, permissions.MANAGE_RULES)
     if request.POST.get("enabled") not in ("0", "1"):
         raise Http404
     _save(request, found, None, None, {"enabled": request.POST["enabled"] == "1"})

@@ -125,6 +125,8 @@ def may_edit(membership: Membership, decision: Decision) -> bool:
         needed = permissions.MANAGE_USERS
     else:
         needed = permissions.MANAGE_COMPANY
+    if decision.shop and needed in permissions.SHOP_LEVEL:
+        return access.has_on_site(membership, needed, decision.shop)
     return access.can(membership, needed)
 
 

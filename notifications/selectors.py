@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from companies import permissions
+from companies import access, permissions
 from companies.models import AuditEntry, Company, Contact, Membership, SftpAccount, User
 from shops.models import Shop
 
@@ -107,9 +107,9 @@ def account_facts(account: User | SftpAccount, company: Company) -> AccountFacts
 
 def visible_facts(company: Company, membership: Membership | None) -> CompanyFacts:
     """The facts a user may see: every shop, or those the membership covers."""
-    if membership is None or membership.all_shops:
+    if membership is None or access.sees_all_shops(membership):
         return company_facts(company)
-    return company_facts(company, shops=membership.shops.order_by("site_id"))
+    return company_facts(company, shops=access.shops_of(membership))
 
 
 # --- Delivery tables ------------------------------------------------------------------------------
@@ -198,10 +198,10 @@ def deliveries(company: Company, membership: Membership | None = None) -> QueryS
     """
     found = Delivery.objects.filter(company=company).select_related("event", "shop", "rule")
     if membership is not None:
-        if permissions.MANAGE_USERS not in permissions.PERMISSIONS[membership.role]:
+        if not access.can(membership, permissions.MANAGE_USERS):
             found = found.exclude(notification__in=("user_account", "sftp_account", "account_security"))
-        if not membership.all_shops:
-            found = found.filter(Q(shop__isnull=True) | Q(shop__in=membership.shops.values("pk")))
+        if not access.sees_all_shops(membership):
+            found = found.filter(Q(shop__isnull=True) | Q(shop__in=access.shops_of(membership).values("pk")))
     return found.order_by("-created_at", "-pk")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -206,12 +206,18 @@ def _searched(found: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
     )
 
 
-def _delivery_or_404(request: CompanyRequest, key: UUID) -> Delivery:
-    """A delivery the user may see; anything else is a plain 404."""
+def _delivery_or_404(request: CompanyRequest, key: UUID, permission: str = permissions.VIEW) -> Delivery:
+    """A delivery the user may see; anything else is a plain 404.
+
+    Raises:
+        PermissionDenied: the user sees it but lacks `permission` on its shop.
+    """
     found = selectors.deliveries(request.company, request.membership)
     delivery = found.select_related("event", "shop", "rule", "message", "resend_of", "company").filter(pk=key).first()
     if delivery is None:
         raise Http404
+    if permission != permissions.VIEW and not access.can(request.membership, permission, delivery.shop):
+        raise PermissionDenied
     return delivery
 
 
@@ -223,12 +229,14 @@ def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
     While it waits, scripts ask for the state alone and replace it in the page.
     """
     found = _delivery_or_404(request, key)
+    # A message of the company as a whole asks for the right on each shop.
+    may_resend = access.can(request.membership, permissions.RESEND, found.shop)
     context: dict[str, Any] = {
         "delivery": found,
         "attempts": found.attempts.all(),
         "is_open": found.status in Delivery.OPEN,
-        "can_cancel": found.status in Delivery.DUE and access.can(request.membership, permissions.RESEND),
-        "can_resend": found.is_resendable and access.can(request.membership, permissions.RESEND),
+        "can_cancel": found.status in Delivery.DUE and may_resend,
+        "can_resend": found.is_resendable and may_resend,
         "resends": found.resends.order_by("-created_at"),
     }
     if request.headers.get("HX-Request"):
@@ -277,7 +285,7 @@ def mail_policy(html: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delivery_resend(request: CompanyRequest, key: UUID) -> HttpResponse:
     """« Renvoyer »: asks first, then queues the same message again as a new row."""
-    found = _delivery_or_404(request, key)
+    found = _delivery_or_404(request, key, permissions.RESEND)
     if request.method == "POST":
         try:
             copy = services.delivery_resend(delivery=found, actor=Actor.of(request))
@@ -296,7 +304,7 @@ def delivery_resend(request: CompanyRequest, key: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delivery_cancel(request: CompanyRequest, key: UUID) -> HttpResponse:
     """« Annuler »: asks first, then stops a delivery that waits."""
-    found = _delivery_or_404(request, key)
+    found = _delivery_or_404(request, key, permissions.RESEND)
     if request.method == "POST":
         if services.delivery_cancel(delivery=found, actor=Actor.of(request)):
             messages.success(request, _("L'envoi à %(address)s est annulé.") % {"address": found.address})

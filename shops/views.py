@@ -47,7 +47,7 @@ def shops(request: CompanyRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def configuration(request: CompanyRequest, site_id: str) -> HttpResponse:
     shop = shop_or_404(request, site_id)
-    may_edit = access.can(request.membership, permissions.EDIT_SETTINGS)
+    may_edit = access.can(request.membership, permissions.EDIT_SETTINGS, shop)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
     manager = request.company.manager_contact

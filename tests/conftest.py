@@ -5,11 +5,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
@@ -50,11 +52,20 @@ def _fresh_cache() -> Iterator[None]:
 
 @pytest.fixture
 def client_for() -> Callable[[User], Client]:
-    """A function that returns a browser-like client logged in as the user."""
+    """A function that returns a browser-like client logged in as the user.
 
-    def log_in(user: User, **options: Any) -> Client:
+    `fresh=False` leaves out the proof of identity that pages ask for before they change accounts or keys.
+    """
+
+    def log_in(user: User, *, fresh: bool = True, **options: Any) -> Client:
         client = Client(**options)
         client.force_login(user)
+        if fresh:
+            session = client.session
+            session[AUTHENTICATION_METHODS_SESSION_KEY] = [
+                {"method": "password", "at": time.time(), "reauthenticated": True}
+            ]
+            session.save()
         return client
 
     return log_in

@@ -10,7 +10,7 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from companies.models import Company, Contact, Membership, Role, SftpAccount, User
+from companies.models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
 from notifications import addresses
 from notifications.models import ApiToken, Delivery, Event, Message, NotificationRule
 from shops.models import Contract, Shop, ShopKey
@@ -82,6 +82,7 @@ class UserFactory(DjangoModelFactory[User]):
     """A user who logs in with PASSWORD.
 
     With `company=…` (default: a new one) and `role=…`, `shops=[…]` it gets the membership;
+    `grants={shop: {"view", …}}` gives permissions of its own on single shops (with `shops=[]`: on these only).
     `company=None` makes a user without any.
     """
 
@@ -98,10 +99,13 @@ class UserFactory(DjangoModelFactory[User]):
     def _create(cls, model_class: type[User], *args: Any, **kwargs: Any) -> User:
         role = kwargs.pop("role", Role.ADMINISTRATOR)
         shops = kwargs.pop("shops", None)
+        grants = kwargs.pop("grants", {})
         user = model_class.objects.create_user(password=kwargs.pop("password", PASSWORD), **kwargs)
         if user.company:
             membership = Membership.objects.create(user=user, company=user.company, role=role, all_shops=shops is None)
             membership.shops.set(shops or [])
+            for shop, codes in grants.items():
+                MembershipShop.objects.create(membership=membership, shop=shop, permissions=frozenset(codes))
         return user
 
 

@@ -137,6 +137,7 @@ def changed_text(data: dict[str, Any]) -> str:
         "is_active": _("état"),
         "role": _("rôle"),
         "shops": _("boutiques"),
+        "rights": _("droits par boutique"),
         "password": _("mot de passe"),
     }
     return ", ".join(names.get(name, name) for name in data.get("changed", []))

@@ -7,7 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from companies.models import Role
+from companies.models import Company, Role
+from companies.permissions import PERMISSIONS
+from shops.models import Shop
 from tests.factories import (
     CompanyFactory,
     DeliveryFactory,
@@ -107,9 +109,6 @@ def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
 @pytest.fixture
 def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     """A function that puts objects of the first company into a route."""
-    from companies.models import Company
-    from shops.models import Shop
-
     company, shop = Company.objects.get(reference="mienne"), Shop.objects.get(site_id="10000001")
     rule = NotificationRuleFactory(shop=shop, reference="ma-regle")
     values = {
@@ -141,6 +140,27 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
     for name, answer in answers.items():
         if answer.status_code == 302 and name != "anonymous":
             assert answer.headers["Location"].startswith("/settings/"), name
+
+
+OF_A_SHOP = [
+    route for route in sorted(EXPECTED) if EXPECTED[route][0] == 302 and "<" in route and "company" not in route
+]
+
+
+@pytest.mark.parametrize("route", OF_A_SHOP)
+def test_rights_on_one_shop_open_nothing_of_another(
+    route: str, cast: dict[str, Client], fill: Callable[[str], str], client_for: Callable[..., Client]
+) -> None:
+    """Manager of another shop and viewer of this one: reads like a viewer, changes nothing. Hidden: not found."""
+    url = fill(route)
+    shop = Shop.objects.get(site_id="10000001")
+    managed = {ShopFactory(company=shop.company): PERMISSIONS[Role.ADMINISTRATOR]}
+    mixed = client_for(UserFactory(company=shop.company, role=Role.VIEWER, shops=[shop], grants=managed))
+    blind = client_for(UserFactory(company=shop.company, role=Role.VIEWER, shops=[], grants=managed))
+    expected = EXPECTED[route][1]
+    assert mixed.get(url).status_code in ({expected} if expected == 200 else {403, 405})
+    assert mixed.post(url).status_code in (403, 405)
+    assert (blind.get(url).status_code in (404, 405)) and (blind.post(url).status_code in (404, 405))
 
 
 @pytest.mark.parametrize(
