@@ -23,6 +23,8 @@ FORM, REST = "form", "rest"
 FORM_VERSION = "V2"
 ANSWER_TYPE = "V4/Payment"
 HASH_ALGORITHM = "sha256_hmac"
+# The REST code of a payment that the acquirer refused; its own code stands in `detailedErrorCode`.
+REFUSED_CODE = "ACQ_001"
 # The charset is said because some servers read form fields as Latin-1 unless told otherwise.
 CONTENT_TYPE = "application/x-www-form-urlencoded; charset=UTF-8"
 # Known only while the buyer pays; the platform does not store them, so later calls lack them.
@@ -173,13 +175,17 @@ _RESULT_OF_STATUS = {
 Reader = Callable[[Any], str]
 
 
+# What frameworks trim, which for some includes the invisible characters that pasted text begins with.
+_EDGES = re.compile(r"\A[\s\ufeff\u200b\u200e]+|[\s\ufeff\u200b\u200e]+\Z")
+
+
 def _text(value: Any) -> str:
     """Text or an integer as text; "" for anything else.
 
     Surrounding spaces go: widespread web frameworks trim form fields before the receiver sees
     them, and a signature over the spaces would then not match.
     """
-    return _exact_text(value).strip()
+    return _EDGES.sub("", _exact_text(value))
 
 
 def _exact_text(value: Any) -> str:
@@ -437,7 +443,7 @@ def rest_answer(facts: CallFacts, *, server_date: datetime) -> dict[str, Any]:
         "operationType": text("operation_type"),
         "effectiveStrongAuthentication": None,
         "creationDate": created,
-        "errorCode": None,
+        "errorCode": REFUSED_CODE if status == "REFUSED" else None,
         "errorMessage": None,
         "detailedErrorCode": text("auth_result") if status == "REFUSED" else None,
         "detailedErrorMessage": None,

@@ -184,8 +184,8 @@ def test_data_that_is_not_documented_goes_nowhere() -> None:
 
 
 def test_the_transaction_id_is_sent_unchanged_and_other_text_without_spaces_around() -> None:
-    fields = form_fields(facts(transaction_id=" 012 ", order_id=" CMD 7\n"))
-    assert (fields["vads_trans_id"], fields["vads_order_id"]) == (" 012 ", "CMD 7")
+    fields = form_fields(facts(transaction_id=" 012 ", order_id="\u00a0\ufeff CMD\u200b 7\n\u200b"))
+    assert (fields["vads_trans_id"], fields["vads_order_id"]) == (" 012 ", "CMD\u200b 7")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,8 @@ def test_the_answer_of_a_rest_call_names_the_payment() -> None:
     assert (transaction["status"], transaction["detailedStatus"], transaction["operationType"]) == (
         "UNPAID", "REFUSED", "DEBIT",
     )  # fmt: skip
-    assert (transaction["amount"], transaction["currency"], transaction["detailedErrorCode"]) == (1990, "JPY", "51")
+    assert (transaction["amount"], transaction["currency"]) == (1990, "JPY")
+    assert (transaction["errorCode"], transaction["detailedErrorCode"]) == ("ACQ_001", "51")
     assert (transaction["creationDate"], transaction["paymentMethodToken"]) == ("2026-11-23T10:00:05+00:00", "tok")
     assert (details["mid"], details["sequenceNumber"]) == ("6969696", 1)
     assert details["subscriptionDetails"] == {"subscriptionId": "sub"}
@@ -342,6 +343,7 @@ def test_the_state_of_the_order_follows_the_status(status: str, state: str, cycl
     answer = rest_answer(facts(trans_status=status), server_date=SERVED)
     assert (answer["orderStatus"], answer["orderCycle"]) == (state, cycle)
     assert (answer["transactions"][0]["status"], answer["transactions"][0]["detailedStatus"]) == (state, status)
+    assert answer["transactions"][0]["errorCode"] == ("ACQ_001" if status == "REFUSED" else None)
 
 
 @pytest.mark.parametrize(("network", "method"), [("CB", "CARD"), ("SEPA", "SDD"), (None, "CARD")])

@@ -87,6 +87,9 @@ def test_the_subject_of_a_test_mail_starts_with_its_mark(name: str) -> None:
         ("en", 1990, "EUR", "19.90 EUR"),
         ("en", 123456789, "EUR", "1,234,567.89 EUR"),
         ("fr", 1500, "JPY", "1 500 JPY"),
+        ("en", 1500, "UGX", "1,500 UGX"),
+        ("fr", 1500, "OMR", "1,500 OMR"),
+        ("en", 15000, "CLF", "1.5000 CLF"),
         ("fr", 5, "", "0,05"),
     ],
 )

@@ -1,8 +1,8 @@
 <?php
 // A merchant's notification URL in PHP, written from docs/ipn.md alone. Run by tests/notifications/
 // test_call_receivers.py: RECEIVER_KEY=… RECEIVER_ALGORITHM=… RECEIVER_PASSWORD=… php -S 127.0.0.1:PORT receiver.php
-// Answers 200 and what it understood as JSON, or 400 and the reason. With ?escaped the parameters first
-// get the backslashes that some content management systems add.
+// Answers 200 and what it understood as JSON, or 400 and the reason. With ?escaped the text first gets the
+// backslashes that some servers and content management systems add, which a receiver there has to take off.
 
 declare(strict_types=1);
 
@@ -17,7 +17,7 @@ $parameters = $_POST;
 if (isset($parameters['kr-answer'])) {
     $text = $parameters['kr-answer'];
     if (isset($_GET['escaped'])) {
-        $text = stripslashes(addslashes($text));
+        $text = stripslashes(addslashes(str_replace('/', '\\/', $text)));
     }
     // Some servers escape slashes on the way; the hash is over the text without.
     $text = str_replace('\\/', '/', $text);
