@@ -55,6 +55,7 @@ RULE_KEYS = {
     "enabled",
     "conditions",
     "recipients",
+    "http_confirmed",
     "auto_retry",
     *RULE_TEXTS,
 }
@@ -448,7 +449,7 @@ class _Loader:
                     self.refuse(f"{path}.{name}", _("une liste est attendue"), value)
                 else:
                     fields[name] = value
-        for name, default in (("enabled", True), ("auto_retry", False)):
+        for name, default in (("enabled", True), ("auto_retry", False), ("http_confirmed", False)):
             if name in source:
                 value = self.flag(source, name, path)
                 fields[name] = default if value is None else value

@@ -70,7 +70,11 @@ class RuleForm(forms.ModelForm):
         for name in NotificationRule.URL_FIELDS:
             if cleaned.get(name):
                 try:
-                    cleaned[name] = check_url(cleaned[name])
+                    cleaned[name] = check_url(
+                        cleaned[name],
+                        production=name in NotificationRule.PRODUCTION_URL_FIELDS,
+                        http_confirmed=bool(cleaned.get("http_confirmed")),
+                    )
                 except ValidationError as error:
                     self.add_error(name, error)
         return cleaned
@@ -106,7 +110,10 @@ class NotificationRuleAdmin(ServiceAdmin):
         (None, {"fields": ("shop", "reference", "type", "label", "enabled")}),
         (gettext_lazy("Quand"), {"fields": ("triggers", "conditions")}),
         (gettext_lazy("À qui"), {"fields": ("recipients",)}),
-        (gettext_lazy("URL à appeler"), {"fields": (*NotificationRule.URL_FIELDS, "auto_retry", "profile")}),
+        (
+            gettext_lazy("URL à appeler"),
+            {"fields": (*NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile")},
+        ),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: NotificationRule | None = None) -> Any:

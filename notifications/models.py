@@ -73,6 +73,7 @@ class NotificationRule(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     URL_FIELDS = ("url_test", "url_production", "rest_url_test", "rest_url_production")
+    PRODUCTION_URL_FIELDS = ("url_production", "rest_url_production")
 
     class Meta:
         verbose_name = _("règle de notification")

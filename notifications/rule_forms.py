@@ -34,6 +34,11 @@ class RuleForm(PlainForm):
     rest_url_production = forms.CharField(
         label=_("URL cible de l'IPN (API REST) à appeler en mode PRODUCTION"), max_length=500, required=False
     )
+    http_confirmed = forms.BooleanField(
+        label=_("http:// accepté en mode PRODUCTION"),
+        required=False,
+        help_text=_("Sans https://, les données du paiement circulent en clair jusqu'à votre serveur."),
+    )
     auto_retry = forms.BooleanField(label=_("Rejeu automatique en cas d'échec"), required=False)
     profile = forms.ChoiceField(label=_("Profil de rejeu"), choices=list(catalogue.PROFILES.items()))
     version = forms.IntegerField(widget=forms.HiddenInput)
@@ -41,7 +46,7 @@ class RuleForm(PlainForm):
     def __init__(self, *args: Any, rule: NotificationRule, manager_email: str, **kwargs: Any) -> None:
         self.rule = rule
         others = [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL]
-        names = ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile", "version")
+        names = ("enabled", *NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile", "version")
         kwargs["initial"] = {
             **{name: getattr(rule, name) for name in names},
             "label": rule.display_label,
@@ -60,7 +65,7 @@ class RuleForm(PlainForm):
             )
             if not rule.recipients or (self.is_bound and not self._typed_recipients()):
                 shown.append("nobody")
-            shown += [*NotificationRule.URL_FIELDS, "auto_retry", "profile"]
+            shown += [*NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile"]
         for name in [name for name in self.fields if name not in (*shown, "version")]:
             del self.fields[name]
         self.helper = section(*shown, "version")
@@ -84,7 +89,7 @@ class RuleForm(PlainForm):
         data = self.cleaned_data
         fields = {
             name: data[name]
-            for name in ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile")
+            for name in ("enabled", *NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile")
             if name in data
         }
         # A default rule is stored in French and shown translated: a translation is no new label.

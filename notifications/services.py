@@ -310,6 +310,7 @@ RULE_FIELDS = (
     "conditions",
     "recipients",
     *NotificationRule.URL_FIELDS,
+    "http_confirmed",
     "auto_retry",
     "profile",
 )
@@ -335,7 +336,8 @@ def _check_rule(rule: NotificationRule) -> None:
     for name in NotificationRule.URL_FIELDS:
         if url := getattr(rule, name):
             try:
-                setattr(rule, name, check_url(url))
+                production = name in NotificationRule.PRODUCTION_URL_FIELDS
+                setattr(rule, name, check_url(url, production=production, http_confirmed=rule.http_confirmed))
             except ValidationError as error:
                 errors[name] = error.messages
     if errors:

@@ -1,61 +1,87 @@
-"""Which notification URLs may be saved: syntax, scheme, port, literal addresses, localhost names.
+"""Which notification URLs may be saved, and the sentence for each that may not.
 
-The address actually connected to is checked again when a call is made (DESIGN 5).
+What a URL says is read by `targets`, as the door does that calls it; the address a name leads to is
+checked there, at every connection (DESIGN 5).
 """
-
-import ipaddress
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-MAX_LENGTH = 500
-_LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".localdomain")
+from . import targets
+from .targets import BadUrl, Problem
+
+MAX_LENGTH = targets.MAX_LENGTH
 
 
-def check_url(url: str) -> str:
-    """Return the URL trimmed; raise ValidationError that names it and says why it is refused."""
+def check_url(url: str, *, production: bool = False, http_confirmed: bool = False) -> str:
+    """Return the URL trimmed; raise ValidationError that names it and says why it is refused.
+
+    Args:
+        production: it is called in PRODUCTION mode, where http:// needs `http_confirmed`.
+        http_confirmed: the merchant has accepted http:// in PRODUCTION mode.
+
+    `IPN_ALLOW_PRIVATE_NETWORKS` lifts the limits on addresses, names, ports and http://, never
+    those on spelling.
+    """
     typed = url.strip()
-
-    def refuse(reason: str) -> ValidationError:
-        shown = "".join(character if character.isprintable() else "�" for character in typed)[:120]
-        return ValidationError(_("« %(url)s » : %(reason)s") % {"url": shown, "reason": reason}, code="invalid_url")
-
-    if len(typed) > MAX_LENGTH:
-        raise refuse(_("une URL compte au plus %(max)d caractères.") % {"max": MAX_LENGTH})
-    if any(character.isspace() or not character.isprintable() or character == "\\" for character in typed):
-        raise refuse(_("une URL ne contient ni espace, ni barre oblique inverse, ni caractère de contrôle."))
     try:
-        parts = urlsplit(typed)
-        port = parts.port
-        host = parts.hostname or ""
-    except ValueError:
-        raise refuse(_("ce n'est pas une URL valide.")) from None
-    if parts.scheme not in ("http", "https"):
-        raise refuse(_("une URL de notification commence par https:// ou http://."))
-    if not host:
-        raise refuse(_("l'URL n'a pas de nom de serveur."))
-    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
-        raise refuse(_("l'URL ne doit contenir ni identifiant ni mot de passe."))
-    if settings.IPN_ALLOW_PRIVATE_NETWORKS:
-        return typed
-    if port is not None and port not in (80, 443) and not 1024 <= port <= 65535:
-        raise refuse(_("le port %(port)d n'est pas autorisé.") % {"port": port})
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(_LOCAL_SUFFIXES):
-        raise refuse(_("la plateforme appelle l'URL depuis ses serveurs : un nom local n'y mène pas."))
-    try:
-        address = ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        # Shorthand such as 127.1 or 0x7f000001 is read as an address by some resolvers.
-        last = name.rpartition(".")[2]
-        if last.isdigit() or last.startswith("0x"):
-            raise refuse(_("ce n'est pas une URL valide.")) from None
-        if "." not in name:
-            raise refuse(_("la plateforme appelle l'URL depuis ses serveurs : un nom local n'y mène pas.")) from None
-        return typed
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if not mapped.is_global or mapped.is_multicast:
-        raise refuse(_("cette adresse appartient à un réseau privé ou réservé."))
+        target = targets.read(typed)
+        if not settings.IPN_ALLOW_PRIVATE_NETWORKS:
+            targets.check_reach(target)
+    except BadUrl as bad:
+        raise _refusal(typed, _reason(bad)) from None
+    if production and target.scheme == "http" and not http_confirmed and not settings.IPN_ALLOW_PRIVATE_NETWORKS:
+        raise _refusal(
+            typed,
+            _(
+                "en mode PRODUCTION, une URL commence par https://. Pour appeler quand même en clair, "
+                "confirmez « http:// accepté en mode PRODUCTION » dans la règle."
+            ),
+        )
     return typed
+
+
+def _refusal(typed: str, reason: str) -> ValidationError:
+    shown = "".join(character if character.isprintable() else "�" for character in typed)
+    shown = shown if len(shown) <= 120 else shown[:119] + "…"
+    return ValidationError(_("« %(url)s » : %(reason)s") % {"url": shown, "reason": reason}, code="invalid_url")
+
+
+def _reason(bad: BadUrl) -> str:
+    match bad.problem:
+        case Problem.TOO_LONG:
+            return _("une URL compte au plus %(max)d caractères.") % {"max": MAX_LENGTH}
+        case Problem.CHARACTERS:
+            return _("une URL ne contient ni espace, ni barre oblique inverse, ni caractère de contrôle ou invisible.")
+        case Problem.SCHEME:
+            return _("une URL de notification commence par https:// ou http://.")
+        case Problem.NO_HOST:
+            return _("l'URL n'a pas de nom de serveur.")
+        case Problem.USERINFO:
+            return _("l'URL ne doit contenir ni identifiant ni mot de passe.")
+        case Problem.FRAGMENT:
+            return _("retirez ce qui suit le caractère # : un serveur ne le reçoit jamais.")
+        case Problem.PORT_SPELLING:
+            return _("« %(port)s » n'est pas un numéro de port.") % {"port": bad.detail[:20]}
+        case Problem.PORT:
+            return _("le port %(port)s n'est pas autorisé : seuls le sont 80, 443 et 1024 à 65535.") % {
+                "port": bad.detail
+            }
+        case Problem.HOST_ENCODED:
+            return _("un nom de serveur s'écrit en clair, sans caractère encodé.")
+        case Problem.HOST_LABEL:
+            return _("entre deux points, un nom de serveur compte 1 à 63 caractères, et il ne finit pas par un point.")
+        case Problem.HOST_DISGUISED:
+            return _("le nom de serveur contient des caractères déguisés : écrivez « %(name)s ».") % {
+                "name": bad.detail
+            }
+        case Problem.ADDRESS_SPELLING:
+            return _("« %(address)s » n'est pas une adresse IP dans son écriture habituelle.") % {
+                "address": bad.detail[:60]
+            }
+        case Problem.LOCAL_NAME:
+            return _("la plateforme appelle l'URL depuis ses serveurs : un nom local n'y mène pas.")
+        case Problem.SPECIAL_ADDRESS:
+            return _("cette adresse appartient à un réseau privé ou réservé (%(network)s).") % {"network": bad.detail}
+    return _("ce n'est pas une URL valide.")

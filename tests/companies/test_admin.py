@@ -247,6 +247,8 @@ def test_a_rule_is_changed_through_the_service(staff: Client):
         ("recipients", "dev@"),
         ("conditions", '[{"variable": "x", "operator": "eq", "value": 1}]'),
         ("url_test", "http://localhost/x"),
+        ("url_production", "http://shop.example/x"),
+        ("rest_url_production", "http://shop.example/x"),
     ],
 )
 def test_a_rule_form_refuses_what_the_services_refuse(staff: Client, field: str, value: str):

@@ -334,6 +334,9 @@ REFUSED = [
     ("shops.0.rules.0.profile", "fast", f"{C}.shops[0].rules[0].profile", "fast"),
     ("shops.0.rules.0.url_test", "ftp://x.example", f"{C}.shops[0].rules[0].url_test", "ftp://x.example"),
     ("shops.0.rules.0.url_test", "http://127.0.0.1/", f"{C}.shops[0].rules[0].url_test", "127.0.0.1"),
+    ("shops.0.rules.0.url_production", "http://x.example", f"{C}.shops[0].rules[0].url_production", "http://x.example"),
+    ("shops.0.rules.0.rest_url_production", "http://x.example", f"{C}.shops[0].rules[0].rest_url_production", "https"),
+    ("shops.0.rules.0.http_confirmed", "yes", f"{C}.shops[0].rules[0].http_confirmed", "yes"),
     (
         "shops.0.rules.0.conditions",
         [{"variable": "amount", "operator": ["gt"], "value": 1}],
@@ -357,6 +360,24 @@ def test_a_bad_value_is_named_with_its_path_and_nothing_is_written(
     assert not Company.objects.exists()
     assert not AuditEntry.objects.exists()
     assert not User.objects.exists()
+
+
+def test_http_in_production_is_provisioned_where_the_merchant_has_confirmed_it(load: Any, document: Any) -> None:
+    rule = shop_of(document)["rules"][0]
+    rule |= {"url_production": "http://x.example/", "http_confirmed": True, "url_test": "http://t.example/"}
+    load(document)
+    stored = NotificationRule.objects.get(reference=rule["reference"])
+    assert (stored.url_production, stored.url_test, stored.http_confirmed) == (
+        "http://x.example/", "http://t.example/", True,
+    )  # fmt: skip
+    # Taking the confirmation back takes the URL with it, or is refused.
+    rule["http_confirmed"] = None
+    with pytest.raises(CommandError, match=r"rules\[0\]\.url_production"):
+        load(document)
+    rule["url_production"] = "https://x.example/"
+    load(document)
+    stored.refresh_from_db()
+    assert (stored.url_production, stored.http_confirmed) == ("https://x.example/", False)
 
 
 def test_an_empty_merchant_mail_rule_is_refused(load: Any, document: Any) -> None:

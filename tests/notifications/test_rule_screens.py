@@ -94,6 +94,18 @@ def test_a_bad_address_or_url_is_named_and_kept(client_for: ClientFor, ipn: Noti
     assert "commence par https://" in said and 'value="ftp://x.example"' in said
 
 
+def test_http_in_production_is_saved_once_it_is_confirmed(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client = client_for(user)
+    said = text(client.post(url(ipn), form(ipn, url_production="http://shop.example/ipn")))
+    assert "confirmez « http:// accepté en mode PRODUCTION »" in said
+    assert 'value="http://shop.example/ipn"' in said
+    client.post(url(ipn), form(ipn, url_production="http://shop.example/ipn", http_confirmed="on"))
+    ipn.refresh_from_db()
+    assert (ipn.url_production, ipn.http_confirmed) == ("http://shop.example/ipn", True)
+
+
 def test_a_stale_version_is_refused(client_for: ClientFor, ipn: NotificationRule, user: User) -> None:
     client, old = client_for(user), form(ipn, label="Trop tard")
     client.post(url(ipn), form(ipn, label="Premier"))

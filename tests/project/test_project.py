@@ -12,7 +12,9 @@ from backoffice import dev
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("backoffice", "companies", "shops", "notifications")
-PURE = ("addresses", "catalogue", "currencies", "facts", "payloads", "resolver", "retry", "signing")
+PURE = (
+    "addresses", "catalogue", "currencies", "facts", "net_ranges", "payloads", "resolver", "retry", "signing", "targets",
+)  # fmt: skip
 
 
 def imports(path: Path) -> Iterator[str]:
