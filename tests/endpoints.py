@@ -58,6 +58,7 @@ class Endpoint:
     busiest: int = 0
     port: int = 0
     _busy: int = 0
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def url(self, path: str = "/ipn", host: str = "") -> str:
         name = host or (f"[{self.host}]" if ":" in self.host else self.host)
@@ -71,6 +72,7 @@ class Endpoint:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         number = self.accepted
+        self._writers.append(writer)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError):
             goes_on = self.greeting is None or await self.greeting(reader, writer, Request("", "", {}, b"", number))
             while goes_on:
@@ -101,16 +103,24 @@ class Endpoint:
             self._loop.set_exception_handler(lambda _loop, _context: None)
             self._loop.run_until_complete(listen())
             self._loop.run_forever()
-            tasks = asyncio.all_tasks(self._loop)
-            for task in tasks:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._hang_up())
             self._loop.close()
 
         self._thread = threading.Thread(target=run, name="endpoint", daemon=True)
         self._thread.start()
         assert ready.wait(10), "the endpoint of the test did not start"
         return self
+
+    async def _hang_up(self) -> None:
+        """End what still goes on, so that no socket is left for the garbage collector."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        for _ in range(5):  # a transport closes its socket in a later turn of the loop; TLS in two
+            await asyncio.sleep(0)
 
     def __exit__(self, *_exc: Any) -> None:
         self._loop.call_soon_threadsafe(self._server.close)
