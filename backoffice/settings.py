@@ -179,6 +179,8 @@ if env.str("EMAIL_URL", default="").strip():
         EMAIL_FILE_PATH = str(BASE_DIR / (EMAIL_FILE_PATH or "var/mail"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Back Office Marchand <ne-pas-repondre@backoffice.example>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# Reply-To of every mail that has no other: who answers a mail of the platform reaches people.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")
 
 # Seconds between an e-mail attempt and the next; when the list is used up the delivery is dead.
 # The sum is above 72 hours, as the design asks of a transient failure.

@@ -39,9 +39,14 @@ def preview_attributes(kind: str) -> dict[str, str]:
 class CompanyForm(PlainForm):
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices)
     time_zone = forms.ChoiceField(label=_("Fuseau horaire"))
+    newsletter_opt_out = forms.BooleanField(
+        label=_("Ne pas recevoir la lettre d'information"),
+        required=False,
+        help_text=_("Elle est adressée au Contact gestionnaire. Les autres notifications ne changent pas."),
+    )
     version = forms.IntegerField(widget=forms.HiddenInput)
 
-    SAVED = ("language", "time_zone")
+    SAVED = ("language", "time_zone", "newsletter_opt_out")
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         kwargs.setdefault("initial", {name: getattr(company, name) for name in (*self.SAVED, "version")})
@@ -50,7 +55,9 @@ class CompanyForm(PlainForm):
         if company.time_zone not in zones:
             zones = [company.time_zone, *zones]
         self.fields["time_zone"].choices = [(zone, zone.replace("_", " ")) for zone in zones]  # type: ignore[attr-defined]
-        self.helper = section(Div("language", "time_zone", css_class="row row-cols-1 row-cols-md-2"), "version")
+        self.helper = section(
+            Div("language", "time_zone", css_class="row row-cols-1 row-cols-md-2"), "newsletter_opt_out", "version"
+        )
 
 
 class IncidentForm(PlainForm):

@@ -333,3 +333,7 @@ class ApiTokenAdmin(ServiceAdmin):
             tokens.token_revoke(token=token, actor=Actor.of(request)) for token in queryset.select_related("company")
         )
         messages.success(request, ngettext("%(n)d jeton révoqué.", "%(n)d jetons révoqués.", n) % {"n": n})
+
+
+# Letters and incidents have a module of their own; importing it registers them.
+from . import broadcast_admin  # noqa: E402, F401

@@ -21,7 +21,7 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
-from . import retry
+from . import broadcasts, retry
 from .catalogue import Channel
 from .models import Attempt, Delivery
 from .transports.base import Result
@@ -95,7 +95,7 @@ def sweep(now: datetime) -> int:
 def claim(owner: str, now: datetime, channel: str, limit: int) -> list[Delivery]:
     """Lease up to `limit` due deliveries of a channel to `owner`, oldest first, and load them."""
     due = (
-        Delivery.objects.filter(channel=channel)
+        Delivery.objects.filter(channel=channel, carried_by=None)
         .filter(Q(status=Delivery.Status.QUEUED, retry_at=None) | Q(status__in=Delivery.DUE, retry_at__lte=now))
         .order_by("created_at")
     )
@@ -147,6 +147,10 @@ def record(delivery: Delivery, owner: str, result: Result, now: datetime) -> str
         if not held.update(attempt_count=F("attempt_count") + 1, **changes):
             log.warning("lease_lost", delivery=str(delivery.pk))
             return None
+        if delivery.broadcast_id:
+            # One message went for several companies: each one's journal takes over what came of it.
+            carried = Delivery.objects.filter(carried_by=delivery.pk)
+            carried.update(attempt_count=F("attempt_count") + 1, **changes)
         # Numbered by the rows: a requeued delivery counts anew, its old attempts stay.
         last = Attempt.objects.filter(delivery=delivery).aggregate(last=Max("number"))["last"] or 0
         Attempt.objects.create(
@@ -179,6 +183,8 @@ def deliver_until_idle(clock: Clock = timezone.now, stop: Callable[[], bool] = l
     while not stop():
         batch = claim(owner, clock(), Channel.EMAIL, settings.DELIVERY_BATCH_SIZE)
         if not batch:
+            if broadcasts.advance_any():
+                continue
             break
         _send_batch(batch, owner, clock, tally, stop)
     return tally

@@ -7,6 +7,7 @@
 import re
 from dataclasses import replace
 from email.header import Header
+from email.utils import formataddr, parseaddr
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,9 +24,9 @@ from django.utils.translation import gettext as _
 from companies import links
 from companies.models import SftpAccount, User
 
-from . import addresses, wording
+from . import addresses, markup, unsubscribing, wording
 from .composers import COMPOSERS
-from .composers.base import LINK_MARK, Content, Context, one_line
+from .composers.base import LINK_MARK, UNSUBSCRIBE_MARK, Content, Context, one_line
 from .models import Delivery, Event, Message, NotificationRule
 
 # Stands in a frozen message where the reason line goes; filled in at sending.
@@ -45,22 +46,32 @@ def compose(
 
     The active language and the company's time zone decide the wording of dates and amounts.
     """
-    with translation.override(language), timezone.override(event.company.time_zone):
+    # A message of the platform to many companies has no company's zone to tell times in.
+    zone = event.company.time_zone if event.company else settings.TIME_ZONE
+    with translation.override(language), timezone.override(zone):
         content = _inert(COMPOSERS[notification](Context(event, rule, account)))
+        blocks = markup.parse(content.body, _plain)
         subject = one_line(content.subject)
         if event.mode == "TEST":
             subject = f"[TEST] {subject}"
         variables = {
             "content": content,
+            "body_text": markup.to_text(blocks),
+            "body_html": markup.to_html(blocks),
             "event": event,
             "language": language,
             "platform": settings.PLATFORM_NAME,
             "reason_mark": REASON_MARK,
             "tables_url": settings.BASE_URL + "/notifications/addresses/",
-            "labels": {"tables": _("Voir ce que reçoit chaque adresse"), "colon": _(" : ")},
+            "unsubscribe_mark": UNSUBSCRIBE_MARK if content.unsubscribe else "",
+            "labels": {
+                "tables": _("Voir ce que reçoit chaque adresse"),
+                "colon": _(" : "),
+                "unsubscribe": _("Se désabonner de la lettre d'information"),
+            },
         }
         return Message(
-            event=event,
+            event=event if event.pk else None,
             language=language,
             subject=subject[:300],
             text=_template("text").template.render(_context(variables, False)),  # type: ignore[attr-defined]
@@ -96,7 +107,7 @@ def _plain(text: str) -> str:
     Unlike `one_line` it keeps the spaces that do not break, in amounts and before French colons.
     """
     text = " ".join(text.splitlines())
-    if REASON_MARK in text or LINK_MARK in text:
+    if any(mark in text for mark in (REASON_MARK, LINK_MARK, UNSUBSCRIBE_MARK)):
         text = re.sub("%(?=%)", "% ", text)
     return text
 
@@ -110,8 +121,27 @@ def domain() -> str:
 
 
 def message_id(delivery: Delivery) -> str:
-    """Stable over every attempt of a delivery, so that a duplicate can be recognised."""
-    return f"<{delivery.pk}@{domain()}>"
+    """Stable over every attempt of a delivery, so that a duplicate can be recognised.
+
+    A delivery that another one carries has the other's: that is the mail which arrived.
+    """
+    return f"<{delivery.carried_by_id or delivery.pk}@{domain()}>"
+
+
+def sender() -> str:
+    """From: the configured address, with the platform's name where none is configured."""
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    return formataddr((name or settings.PLATFORM_NAME, address), "utf-8")
+
+
+def _list_headers(unsubscribe: str) -> dict[str, str]:
+    """What makes a letter a letter for mailboxes: one-click unsubscription (RFC 8058), and bulk mail."""
+    return {
+        "List-Unsubscribe": f"<{unsubscribe}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Id": f"<newsletter.{domain()}>",
+        "Precedence": "bulk",
+    }
 
 
 def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
@@ -121,9 +151,11 @@ def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
     """
     message = delivery.message
     assert message
-    text, html = filled(delivery, _link(delivery) if LINK_MARK in message.text else "")
+    unsubscribe = unsubscribing.url(delivery) if UNSUBSCRIBE_MARK in message.text else ""
+    text, html = filled(delivery, _link(delivery) if LINK_MARK in message.text else "", unsubscribe)
     to = [addresses.for_sending(address) for address in delivery.to_addresses]
     cc = [addresses.for_sending(address) for address in delivery.cc_addresses]
+    reply_to = message.reply_to or settings.SUPPORT_EMAIL
     headers = {
         "Message-ID": message_id(delivery),
         "Auto-Submitted": "auto-generated",
@@ -135,15 +167,19 @@ def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
         "X-BOM-Mode": delivery.mode,
         "X-BOM-Delivery": str(delivery.pk),
         "Content-Language": message.language,
+        # Exchange does not know Auto-Submitted; this is how it is told to keep absence notes to itself.
+        "X-Auto-Response-Suppress": "OOF, AutoReply",
+        **(_list_headers(unsubscribe) if unsubscribe else {}),
         **message.headers,
+        **delivery.headers,
     }
     mail = EmailMultiAlternatives(
         subject=_encoded_subject(message.subject),
         body=text,
-        from_email=settings.DEFAULT_FROM_EMAIL,
+        from_email=sender(),
         to=to,
         cc=cc,
-        reply_to=[addresses.for_sending(message.reply_to)] if message.reply_to else None,
+        reply_to=[addresses.for_sending(reply_to)] if reply_to else None,
         headers={name: value for name, value in headers.items() if value},
         connection=connection,
     )
@@ -160,16 +196,20 @@ def _encoded_subject(subject: str) -> str:
     return subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode(linesep="")
 
 
-def filled(delivery: Delivery, link: str) -> tuple[str, str]:
-    """The text and HTML of a delivery with its reason line and `link` in their places."""
+def filled(delivery: Delivery, link: str, unsubscribe: str = MASKED_LINK) -> tuple[str, str]:
+    """The text and HTML of a delivery with its reason line and links in their places.
+
+    The link that unsubscribes is masked unless given: whoever may read the journal need not have that right.
+    """
     message = delivery.message
     assert message
     with translation.override(message.language):
         reason = wording.mail_reason(delivery.resolution.get("reason", ""), delivery.resolution.get("params", {}))
     reason = " ".join(reason.splitlines())
     # The reason comes last: it names shops and rules, and is not searched for marks.
-    text = message.text.replace(LINK_MARK, link).replace(REASON_MARK, reason)
-    html = message.html.replace(LINK_MARK, escape(link)).replace(REASON_MARK, escape(reason))
+    text = message.text.replace(LINK_MARK, link).replace(UNSUBSCRIBE_MARK, unsubscribe)
+    html = message.html.replace(LINK_MARK, escape(link)).replace(UNSUBSCRIBE_MARK, escape(unsubscribe))
+    text, html = text.replace(REASON_MARK, reason), html.replace(REASON_MARK, escape(reason))
     return text, html
 
 

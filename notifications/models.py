@@ -8,8 +8,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from companies.models import Company
 from shops.models import Shop
@@ -121,7 +121,11 @@ class NotificationRule(models.Model):
 class Event(models.Model):
     """Something that happened, accepted once: from the platform, or from the back office itself."""
 
-    company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="events", verbose_name=_("société"))
+    # None only for what the platform sends to its own staff: the test of a letter. No merchant's page, mail
+    # or call ever meets such an event, so the attribute is declared as what all of them may count on.
+    company: "models.ForeignKey[Company, Company]" = models.ForeignKey(  # type: ignore[misc]
+        Company, on_delete=models.PROTECT, null=True, blank=True, related_name="events", verbose_name=_("société")
+    )
     shop = models.ForeignKey(
         Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="events", verbose_name=_("boutique")
     )
@@ -138,7 +142,12 @@ class Event(models.Model):
         verbose_name = _("événement")
         verbose_name_plural = _("événements")
         ordering = ["-accepted_at", "-pk"]
-        constraints = [models.UniqueConstraint(fields=["company", "event_id"], name="event_once_per_company")]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "event_id"], name="event_once_per_company"),
+            models.CheckConstraint(
+                condition=Q(company__isnull=False) | Q(type="newsletter.tried"), name="event_of_a_company_or_of_staff"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
@@ -151,7 +160,9 @@ class Message(models.Model):
     go; they are filled in at sending, and masked on every screen.
     """
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="messages")
+    # A broadcast shares one message per language among the events of all its companies.
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, null=True, blank=True, related_name="messages")
+    broadcast = models.ForeignKey("Broadcast", on_delete=models.CASCADE, null=True, blank=True, related_name="messages")
     language = models.CharField(max_length=2)
     subject = models.CharField(_("objet"), max_length=300)
     text = models.TextField(_("texte"))
@@ -162,6 +173,18 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("contenu")
         verbose_name_plural = _("contenus")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(event__isnull=False, broadcast__isnull=True)
+                | Q(event__isnull=True, broadcast__isnull=False),
+                name="message_of_an_event_or_a_broadcast",
+            ),
+            models.UniqueConstraint(
+                fields=["broadcast", "language"],
+                condition=Q(broadcast__isnull=False),
+                name="message_once_per_broadcast_and_language",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.subject
@@ -195,7 +218,10 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("événement"))
-    company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("société"))
+    # None as for its event.
+    company: "models.ForeignKey[Company, Company]" = models.ForeignKey(  # type: ignore[misc]
+        Company, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("société")
+    )
     shop = models.ForeignKey(
         Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries", verbose_name=_("boutique")
     )
@@ -227,6 +253,16 @@ class Delivery(models.Model):
     resend_of = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="resends", verbose_name=_("renvoi de")
     )
+    broadcast = models.ForeignKey(
+        "Broadcast", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="deliveries"
+    )
+    # Another company had the same address, and its delivery carries the one message for both: this row
+    # is never sent, it takes over each result of the other (DESIGN 3).
+    carried_by = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="carries"
+    )
+    # Headers of this one mail, besides those of its message: its place in a conversation.
+    headers = models.JSONField(default=dict, blank=True, editable=False)
     is_test = models.BooleanField(_("essai"), default=False)
     # Asked for by a person (replay of a call): one attempt, without effect on the health of the rule.
     is_manual = models.BooleanField(_("à la demande"), default=False)
@@ -261,6 +297,17 @@ class Delivery(models.Model):
             # Serves the journal and the API, newest first within a company.
             models.Index(fields=["company", "-created_at", "id"], name="delivery_company_newest"),
             models.Index(fields=["company", "normalised_address", "-created_at"], name="delivery_address_newest"),
+            # Serves the count of a broadcast and the results that carried rows take over.
+            models.Index(
+                fields=["broadcast", "status"], condition=Q(broadcast__isnull=False), name="delivery_broadcast_state"
+            ),
+            models.Index(fields=["carried_by"], condition=Q(carried_by__isnull=False), name="delivery_carried"),
+            # Serves the conversation of an incident: earlier mails to the same address.
+            models.Index(
+                fields=["normalised_address", "created_at"],
+                condition=Q(notification="platform_incident"),
+                name="delivery_incident_address",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -275,6 +322,12 @@ class Delivery(models.Model):
         """Why it was addressed to this recipient, in the active language."""
         code = self.resolution.get("reason", "")
         return wording.reason(code, self.resolution.get("params", {})) if code in wording.REASONS else ""
+
+    @property
+    def is_cancellable(self) -> bool:
+        """A waiting delivery can be stopped, unless it may be that of several companies: a broadcast is
+        stopped as a whole, by staff."""
+        return self.status in self.DUE and self.broadcast_id is None
 
     @property
     def is_resendable(self) -> bool:
@@ -374,3 +427,161 @@ class ApiToken(models.Model):
 
     def is_valid(self, now: Any) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+# --- Letters and incidents: what goes to many companies at once -------------------------------------
+
+
+class Newsletter(models.Model):
+    """A letter of the platform to the Contacts gestionnaires, in both languages.
+
+    `audience` narrows the companies, see `broadcasts.companies_in`. Frozen once it was sent, that is,
+    once it has a `broadcast`.
+    """
+
+    title_fr = models.CharField(_("titre en français"), max_length=150)
+    text_fr = models.TextField(_("texte en français"), max_length=20_000)
+    title_en = models.CharField(_("titre en anglais"), max_length=150)
+    text_en = models.TextField(_("texte en anglais"), max_length=20_000)
+    audience = models.JSONField(_("destinataires"), default=dict, blank=True)
+    created_by = models.CharField(_("rédigée par"), max_length=200, editable=False)
+    created_at = models.DateTimeField(_("créée le"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("lettre d'information")
+        verbose_name_plural = _("lettres d'information")
+        ordering = ["-created_at", "-pk"]
+        permissions = [("send_newsletter", "Can send a newsletter to companies")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        return self.title_in(get_language() or "fr")
+
+    def title_in(self, language: str) -> str:
+        return self.title_en if language == "en" else self.title_fr
+
+    def text_in(self, language: str) -> str:
+        return self.text_en if language == "en" else self.text_fr
+
+
+class Incident(models.Model):
+    """An incident of the payment platform, told on the public status page and to the incident addresses.
+
+    Its state is that of its newest update.
+    """
+
+    class Impact(models.TextChoices):
+        DEGRADED = "degraded", pgettext_lazy("incident", "Service dégradé")
+        PARTIAL = "partial", pgettext_lazy("incident", "Panne partielle")
+        MAJOR = "major", pgettext_lazy("incident", "Panne générale")
+        MAINTENANCE = "maintenance", pgettext_lazy("incident", "Maintenance")
+
+    title_fr = models.CharField(_("titre en français"), max_length=150)
+    title_en = models.CharField(_("titre en anglais"), max_length=150)
+    impact = models.CharField(_("gravité"), max_length=12, choices=Impact, default=Impact.DEGRADED)
+    started_at = models.DateTimeField(_("commencé le"), default=timezone.now)
+    resolved_at = models.DateTimeField(_("résolu le"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("ouvert le"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        ordering = ["-started_at", "-pk"]
+        indexes = [
+            # Serves the status page: those that run, and the resolved ones of the last 90 days.
+            models.Index(fields=["resolved_at"], name="incident_resolved"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        return self.title_in(get_language() or "fr")
+
+    def title_in(self, language: str) -> str:
+        return self.title_en if language == "en" else self.title_fr
+
+
+class IncidentUpdate(models.Model):
+    """One message about an incident: its opening, news of it, its end. Never changed once told."""
+
+    class State(models.TextChoices):
+        INVESTIGATING = "investigating", pgettext_lazy("incident", "En cours d'analyse")
+        IDENTIFIED = "identified", pgettext_lazy("incident", "Cause identifiée")
+        MONITORING = "monitoring", pgettext_lazy("incident", "Sous surveillance")
+        RESOLVED = "resolved", pgettext_lazy("incident", "Résolu")
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="updates", verbose_name=_("incident"))
+    state = models.CharField(_("état"), max_length=15, choices=State, default=State.INVESTIGATING)
+    text_fr = models.TextField(_("texte en français"), max_length=4000)
+    text_en = models.TextField(_("texte en anglais"), max_length=4000)
+    at = models.DateTimeField(_("publié le"), default=timezone.now, editable=False)
+    author = models.CharField(_("auteur"), max_length=200, editable=False)
+
+    class Meta:
+        verbose_name = _("message d'incident")
+        verbose_name_plural = _("messages d'incident")
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.incident} · {self.get_state_display()}"
+
+    @property
+    def text(self) -> str:
+        return self.text_in(get_language() or "fr")
+
+    def text_in(self, language: str) -> str:
+        return self.text_en if language == "en" else self.text_fr
+
+
+class Broadcast(models.Model):
+    """One letter or incident message on its way to many companies (DESIGN 3).
+
+    Companies are taken in order of their key; `last_company` is how far the outbox has been filled, in the
+    same transaction as the rows themselves. Each distinct address gets one message.
+    """
+
+    class Status(models.TextChoices):
+        RUNNING = "running", pgettext_lazy("broadcast", "En cours")
+        PAUSED = "paused", pgettext_lazy("broadcast", "En pause")
+        CANCELLED = "cancelled", pgettext_lazy("broadcast", "Arrêté")
+        QUEUED = "queued", pgettext_lazy("broadcast", "Tout est en file")
+
+    notification = models.CharField(max_length=40, choices=catalogue.CHOICES)
+    newsletter = models.OneToOneField(
+        Newsletter, on_delete=models.PROTECT, null=True, blank=True, related_name="broadcast"
+    )
+    incident_update = models.OneToOneField(
+        IncidentUpdate, on_delete=models.PROTECT, null=True, blank=True, related_name="broadcast"
+    )
+    audience = models.JSONField(default=dict, blank=True)
+    status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.RUNNING)
+    # Distinct addresses counted when it was started; the real number may differ, settings go on changing.
+    planned = models.PositiveIntegerField(default=0)
+    last_company = models.BigIntegerField(default=0)
+    started_by = models.CharField(max_length=200)
+    started_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("envoi groupé")
+        verbose_name_plural = _("envois groupés")
+        ordering = ["-started_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(newsletter__isnull=False, incident_update__isnull=True)
+                | Q(newsletter__isnull=True, incident_update__isnull=False),
+                name="broadcast_of_one_thing",
+            )
+        ]
+        indexes = [
+            # Serves the worker, which looks for the few that are on their way.
+            models.Index(fields=["started_at"], condition=Q(status="running"), name="broadcast_running"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.newsletter or self.incident_update)

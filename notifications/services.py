@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -174,7 +175,7 @@ def _deliveries(
             message=message if decision.delivers else None,
             to_addresses=[decision.address] if alone else to,
             cc_addresses=[] if alone else cc,
-            resolution=_resolution(decision),
+            resolution=resolution_of(decision),
             dedupe_key=dedupe_key(
                 event.pk, decision.notification, rule.pk if rule else "", Channel.EMAIL, decision.normalised, ""
             ),
@@ -206,7 +207,8 @@ def _language(event: Event, company: CompanyFacts, account: User | SftpAccount |
     return company.language
 
 
-def _resolution(decision: Decision) -> dict[str, Any]:
+def resolution_of(decision: Decision) -> dict[str, Any]:
+    """The resolution as a delivery keeps it (DESIGN 4.14)."""
     return {
         "source": decision.source,
         "reason": decision.reason,
@@ -493,6 +495,8 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
     copy.sent_at = copy.retry_at = copy.leased_until = copy.http_status = None
     copy.lease_owner = ""
     copy.resend_of = delivery
+    # Whoever asks, this message goes out: it is nobody else's, and no part of a broadcast's count.
+    copy.carried_by = copy.broadcast = None
     copy.dedupe_key = dedupe_key(delivery.dedupe_key, "resend", copy.pk)
     copy.save(force_insert=True)
     audit.record(
@@ -508,8 +512,12 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
 
 @transaction.atomic
 def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
-    """Give a dead delivery a fresh start under its own identity; False when it is not dead."""
-    changed = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.DEAD).update(
+    """Give a dead delivery a fresh start under its own identity; False when it is not dead.
+
+    One that another delivery carries starts that one again, and all that it carries.
+    """
+    carrier = delivery.carried_by_id or delivery.pk
+    changed = Delivery.objects.filter(Q(pk=carrier) | Q(carried_by=carrier), status=Delivery.Status.DEAD).update(
         status=Delivery.Status.QUEUED, retry_at=None, error="", attempt_count=0
     )
     if changed:
@@ -526,8 +534,8 @@ def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
 
 @transaction.atomic
 def delivery_cancel(*, delivery: Delivery, actor: Actor) -> bool:
-    """Stop a delivery that waits; False when it is being sent or final already."""
-    changed = Delivery.objects.filter(pk=delivery.pk, status__in=Delivery.DUE).update(
+    """Stop a delivery that waits; False when it is being sent or final already, or part of a broadcast."""
+    changed = Delivery.objects.filter(pk=delivery.pk, status__in=Delivery.DUE, broadcast=None).update(
         status=Delivery.Status.CANCELLED, retry_at=None
     )
     if changed:

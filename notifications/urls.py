@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views
+from . import public_views, views
 
 urlpatterns = [
     path("notifications/addresses/", views.addresses, name="addresses"),
@@ -11,5 +11,8 @@ urlpatterns = [
     path("notifications/journal/<uuid:key>/", views.delivery, name="delivery"),
     path("notifications/journal/<uuid:key>/html/", views.delivery_html, name="delivery_html"),
     path("notifications/journal/<uuid:key>/resend/", views.delivery_resend, name="delivery_resend"),
+    path("status/", public_views.status, name="status"),
+    path("status/feed/", public_views.feed, name="status_feed"),
+    path("newsletter/unsubscribe/<str:token>/", public_views.unsubscribe, name="newsletter_unsubscribe"),
     path("notifications/journal/<uuid:key>/cancel/", views.delivery_cancel, name="delivery_cancel"),
 ]

@@ -213,7 +213,11 @@ def _delivery_or_404(request: CompanyRequest, key: UUID, permission: str = permi
         PermissionDenied: the user sees it but lacks `permission` on its shop.
     """
     found = selectors.deliveries(request.company, request.membership)
-    delivery = found.select_related("event", "shop", "rule", "message", "resend_of", "company").filter(pk=key).first()
+    delivery = (
+        found.select_related("event", "shop", "rule", "message", "resend_of", "company", "carried_by")
+        .filter(pk=key)
+        .first()
+    )
     if delivery is None:
         raise Http404
     if permission != permissions.VIEW and not access.can(request.membership, permission, delivery.shop):
@@ -233,9 +237,9 @@ def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
     may_resend = access.can(request.membership, permissions.RESEND, found.shop)
     context: dict[str, Any] = {
         "delivery": found,
-        "attempts": found.attempts.all(),
+        "attempts": (found.carried_by or found).attempts.all(),
         "is_open": found.status in Delivery.OPEN,
-        "can_cancel": found.status in Delivery.DUE and may_resend,
+        "can_cancel": found.is_cancellable and may_resend,
         "can_resend": found.is_resendable and may_resend,
         "resends": found.resends.order_by("-created_at"),
     }
@@ -315,7 +319,7 @@ def delivery_cancel(request: CompanyRequest, key: UUID) -> HttpResponse:
 
 
 def _confirmation(request: HttpRequest, found: Delivery, action: str) -> HttpResponse:
-    allowed = found.is_resendable if action == "resend" else found.status in Delivery.DUE
+    allowed = found.is_resendable if action == "resend" else found.is_cancellable
     context = {"delivery": found, "action": action, "allowed": allowed}
     return render(request, "notifications/delivery_confirm.html", context)
 

@@ -16,6 +16,7 @@ os.environ.update(
     ALLOWED_HOSTS="localhost,127.0.0.1,testserver",
     EMAIL_URL="",
     DEFAULT_FROM_EMAIL="Back Office Marchand <ne-pas-repondre@backoffice.example>",
+    SUPPORT_EMAIL="",
     CELERY_BROKER_URL="",
     REDIS_URL="",
     MFA_REQUIRED="false",

@@ -18,6 +18,8 @@ from ..models import Event, NotificationRule
 
 # Stands in a frozen message where the single-use link of its account goes; filled in at sending.
 LINK_MARK = "%%LINK%%"
+# Stands in the foot of a letter where the recipient's own address to unsubscribe goes.
+UNSUBSCRIBE_MARK = "%%UNSUBSCRIBE%%"
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Content:
         facts: (label, value) pairs, shown as a two-column list.
         paragraphs: what to know or do.
         action: (label, absolute URL) of the one button, or None.
+        body: a longer text with the small formatting of `markup`, shown after the facts.
+        unsubscribe: whether the foot links to the page that ends such mail.
     """
 
     subject: str
@@ -38,6 +42,8 @@ class Content:
     paragraphs: list[str] = field(default_factory=list)
     action: tuple[str, str] | None = None
     reply_to: str = ""
+    body: str = ""
+    unsubscribe: bool = False
 
 
 @dataclass(frozen=True)

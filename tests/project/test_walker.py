@@ -9,6 +9,8 @@ from django.urls import get_resolver
 
 from companies.models import Company, Role
 from companies.permissions import PERMISSIONS
+from notifications.addresses import normalise
+from notifications.unsubscribing import make_token
 from shops.models import Shop
 from tests.factories import (
     CompanyFactory,
@@ -37,6 +39,7 @@ MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
 # One shop only: straight to it. The other company has none: a page that says so.
 SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
 API: Expected = (401, 401, 401, 401, 401, 401)
+PUBLIC: Expected = (200, 200, 200, 200, 200, 200)
 GONE: Expected = (404, 404, 404, 404, 404, 404)
 
 EXPECTED: dict[str, Expected] = {
@@ -62,6 +65,9 @@ EXPECTED: dict[str, Expected] = {
     "notifications/journal/<uuid:key>/html/": OBJECT,
     "notifications/journal/<uuid:key>/resend/": MANAGER_CONFIRM,
     "notifications/journal/<uuid:key>/cancel/": MANAGER_CONFIRM,
+    "status/": PUBLIC,
+    "status/feed/": PUBLIC,
+    "newsletter/unsubscribe/<str:token>/": PUBLIC,
     "account/": (302, 200, 200, 200, 200, 200),
     "api/v1/events": (405,) * 6,
     "api/v1/companies/<reference>/delivery-tables": API,
@@ -115,6 +121,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
+        "<str:token>": lambda: make_token(company.pk, normalise(company.manager_contact.email)),
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,
