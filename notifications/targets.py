@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import quote
 
 from .net_ranges import special_range
@@ -106,6 +107,7 @@ _IPV4 = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})")
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
+@lru_cache(maxsize=4096)  # the same few URLs are called again and again
 def read(url: str) -> Target:
     """Take a URL apart; raise BadUrl with one of the spelling problems."""
     if len(url) > MAX_LENGTH:
@@ -186,6 +188,7 @@ def _label(typed: str) -> str:
     return label
 
 
+@lru_cache(maxsize=4096)
 def check_reach(target: Target) -> None:
     """Raise BadUrl where the target's port, name or literal address is out of bounds (DESIGN 5).
 

@@ -44,6 +44,7 @@ HEADER_LIMIT = 8190  # bytes of the status line, and of each header; at most 128
 # a call written to a connection that is just being closed fails, and may not be repeated unasked
 # (RFC 9110, 9.2.2). Giving up first avoids the race.
 IDLE = 1.5
+INTERIM_LIMIT = 16  # answers with a status below 200 that may come before the real one
 LOOKUPS = 256  # names being resolved at once, one thread each
 
 _FORBIDDEN = (Problem.PORT, Problem.LOCAL_NAME, Problem.SPECIAL_ADDRESS)
@@ -103,6 +104,28 @@ class _Attempt:
 
 # Connections are opened in the task of the attempt or in copies of its context.
 _attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that does not wait through interim answers without end: a server that pours them out
+    would keep the loop busy for the whole time limit, at the cost of everybody's calls."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        read, seen = protocol.read, 0
+
+        async def read_some() -> Any:
+            nonlocal seen
+            seen += 1
+            if seen > INTERIM_LIMIT + 1:
+                raise _NotHttp("too many interim answers")
+            return await read()
+
+        protocol.read = read_some
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
 
 
 def new_socket(family: int, kind: int, proto: int) -> socket.socket:
@@ -241,6 +264,7 @@ class Door:
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            response_class=_Response,
         )
         return self
 
@@ -441,6 +465,8 @@ def _text(body: bytes, headers: Mapping[str, str]) -> str:
 def _clean(text: str) -> str:
     """On one line: control characters become spaces; what turns or hides text, and halves of
     surrogate pairs, go."""
+    if text.isascii() and text.isprintable():
+        return text
     kept = []
     for character in text:
         kind = unicodedata.category(character)
