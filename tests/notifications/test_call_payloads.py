@@ -152,6 +152,22 @@ def test_every_trigger_has_a_meaning() -> None:
 
 def test_a_token_or_subscription_with_an_amount_is_a_debit() -> None:
     assert form_fields(facts("token.created", amount=100))["vads_operation_type"] == "DEBIT"
+    assert "vads_operation_type" not in form_fields(facts("production_key.regenerated", amount=100))
+
+
+@pytest.mark.parametrize("source", [None, *SOURCES_OF_EVENT])
+def test_only_what_came_through_a_payment_page_has_a_page_action(source: str | None) -> None:
+    fields = form_fields(facts(**({"source": source} if source else {})))
+    expected = source not in ("BO", "BATCH", "REC", "FILE")
+    assert ("vads_page_action" in fields, "vads_payment_config" in fields) == (expected, expected)
+
+
+@pytest.mark.parametrize("trigger", [trigger.code for trigger in TRIGGERS])
+def test_only_what_creates_a_transaction_dates_its_creation(trigger: str) -> None:
+    creates = trigger.startswith("payment.") or trigger in (
+        "transaction.refunded", "transaction.duplicated", "subscription.instalment_created",
+    )  # fmt: skip
+    assert ("vads_effective_creation_date" in form_fields(facts(trigger))) == creates
 
 
 def test_the_event_knows_better_than_the_trigger_unless_it_says_nonsense() -> None:
@@ -346,7 +362,41 @@ def test_the_state_of_the_order_follows_the_status(status: str, state: str, cycl
     assert answer["transactions"][0]["errorCode"] == ("ACQ_001" if status == "REFUSED" else None)
 
 
-@pytest.mark.parametrize(("network", "method"), [("CB", "CARD"), ("SEPA", "SDD"), (None, "CARD")])
+def test_a_number_is_a_number_and_a_code_has_no_case() -> None:
+    fields = form_fields(facts(expiry_month="06", sequence_number=True, currency="eur", auth_mode="full"))
+    assert (fields["vads_expiry_month"], fields["vads_currency"], fields["vads_auth_mode"]) == ("6", "978", "FULL")
+    assert "vads_sequence_number" not in fields
+
+
+def test_half_a_character_does_not_keep_a_call_from_being_made() -> None:
+    fields = form_fields(facts(order_id="a\ud800b", transaction_id="\udc00"))
+    assert (fields["vads_order_id"], fields["vads_trans_id"]) == ("a?b", "?")
+
+
+def test_a_refund_by_rest_is_one_and_claims_no_authorisation_it_does_not_know() -> None:
+    answer = rest_answer(
+        facts("transaction.refunded", amount=500, currency="EUR", source="BO", validation_mode=1),
+        server_date=OCCURRED,
+    )
+    transaction = answer["transactions"][0]
+    details = transaction["transactionDetails"]
+    assert answer["serverDate"] == "2026-11-23T10:00:05+00:00"
+    assert (transaction["operationType"], details["creationContext"]) == ("CREDIT", "REFUND")
+    assert details["cardDetails"]["manualValidation"] == "YES"
+    authorisation = details["cardDetails"]["authorizationResponse"]
+    assert {name: value for name, value in authorisation.items() if name != "_type"} == dict.fromkeys(
+        ("amount", "currency", "authorizationDate", "authorizationNumber", "authorizationResult", "authorizationMode")
+    )
+    answer = rest_answer(facts(amount=500, currency="EUR", auth_number="3fbbc6"), server_date=SERVED)
+    details = answer["transactions"][0]["transactionDetails"]
+    authorisation = details["cardDetails"]["authorizationResponse"]
+    assert (authorisation["amount"], authorisation["currency"], authorisation["authorizationDate"]) == (
+        500, "EUR", "2026-11-23T10:00:05+00:00",
+    )  # fmt: skip
+    assert details["creationContext"] == "CHARGE"
+
+
+@pytest.mark.parametrize(("network", "method"), [("CB", "CARD"), ("SEPA", "SDD"), ("SDD", "SDD"), (None, "CARD")])
 def test_a_direct_debit_is_no_card(network: str | None, method: str) -> None:
     answer = rest_answer(facts(**({"network": network} if network else {})), server_date=SERVED)
     assert answer["transactions"][0]["paymentMethodType"] == method
