@@ -20,12 +20,19 @@ class Entry:
     path: str
     label: Promise
     group: Promise | None = None
-    # Pages below another path that belong to this entry as well.
+    # Pages below another path that belong to this entry as well; `*` stands for one part of a path.
     also: tuple[str, ...] = ()
 
     def covers(self, path: str) -> int:
         """How much of `path` lies under this entry, in characters; 0 for not at all."""
-        return max((len(root) for root in (self.path, *self.also) if path.startswith(root)), default=0)
+        return max((_covered(root, path) for root in (self.path, *self.also)), default=0)
+
+
+def _covered(root: str, path: str) -> int:
+    parts = path.split("/")
+    wanted = root.rstrip("/").split("/")
+    same = len(parts) > len(wanted) and all(one in ("*", part) for one, part in zip(wanted, parts, strict=False))
+    return len("/".join(parts[: len(wanted)])) + 1 if same else 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ MENU: tuple[Section, ...] = (
             Entry("/settings/company/authentication/", _("Authentification"), _COMPANY),
             Entry("/settings/company/history/", _("Historique"), _COMPANY),
             Entry("/settings/shops/", _("Configuration"), _SHOP),
+            Entry("/settings/shops/keys/", _("Clés"), _SHOP, also=("/settings/shops/*/keys/",)),
+            Entry("/settings/shops/contracts/", _("Contrats"), _SHOP, also=("/settings/shops/*/contracts/",)),
             Entry("/settings/notification-rules/", _("Règles de notifications")),
         ),
     ),

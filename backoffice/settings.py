@@ -181,6 +181,8 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Back Office Marchand
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Reply-To of every mail that has no other: who answers a mail of the platform reaches people.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")
+# What merchants enter as server name of the REST API; the payment platform answers there, not we.
+REST_API_SERVER = env.str("REST_API_SERVER", default="https://api.backoffice.example")
 
 # Seconds between an e-mail attempt and the next; when the list is used up the delivery is dead.
 # The sum is above 72 hours, as the design asks of a transient failure.

@@ -18,7 +18,7 @@ from notifications import services as notification_services
 from notifications.intake import validate_event
 from notifications.models import Attempt, Delivery, Event, NotificationRule
 from shops import services as shop_services
-from shops.models import Shop
+from shops.models import Shop, ShopKey
 
 from . import services
 from .audit import Actor
@@ -265,6 +265,7 @@ class _Story:
             )
         self.settings_changed()
         self.payments()
+        self.tests_of_the_new_shop()
         self.shape()
 
     @contextmanager
@@ -280,6 +281,10 @@ class _Story:
         Delivery.objects.filter(event__pk__gt=events).update(created_at=moment)
         for model in (Company, Shop, NotificationRule):
             model._default_manager.filter(created_at__gte=self.now).update(created_at=moment, updated_at=moment)
+        new_keys = ShopKey.objects.filter(changed_at__gte=self.now)
+        # The shop still in its test phase has not looked at its test key yet.
+        new_keys.exclude(shop__site_id=TRADE).update(changed_at=moment, shown_at=moment)
+        new_keys.update(changed_at=moment)
         User.objects.filter(date_joined__gte=self.now).update(date_joined=moment)
 
     def settings_changed(self) -> None:
@@ -329,13 +334,23 @@ class _Story:
         self.paid(ONLINE, 0.02)
         self.paid(LYON, 0.002)
 
+    def tests_of_the_new_shop(self) -> None:
+        """The shop in its test phase has played three of the four payments."""
+        for hours, kind, brand in (
+            (50, "payment.accepted", "VISA"),
+            (49, "payment.refused", "VISA"),
+            (26, "payment.accepted", "MASTERCARD"),
+        ):
+            self.event(TRADE, kind, hours / 24, "TEST", amount=1990, currency="EUR", source="FORM", card_brand=brand)
+
     def paid(self, site_id: str, days: float) -> None:
         mode = "TEST" if site_id == TRADE or self.chance.random() < 0.12 else "PRODUCTION"
         buyers = ("jeanne.roy@acheteur.example", "m.lopez@acheteur.example", "karim.b@acheteur.example")
         buyer = {} if self.chance.random() < 0.15 else {"buyer_email": self.chance.choice(buyers)}
         currency = "CAD" if site_id == BOREAL else "EUR"
         amount = self.chance.choice([1990, 4550, 12900, 25900, 64900, 118000])
-        self.event(site_id, "payment.accepted", days, mode, amount=amount, currency=currency, source="FORM", **buyer)
+        told = {"amount": amount, "currency": currency, "source": "FORM", "card_brand": "CB", **buyer}
+        self.event(site_id, "payment.accepted", days, mode, **told)
 
     def event(self, site_id: str, kind: str, days: float, mode: str, **data: Any) -> None:
         self.numbered += 1

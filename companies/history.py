@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
 from notifications.models import NotificationRule
 from notifications.wording import trigger_label
+from shops.models import ShopKey
 
 from . import access, permissions
 from .models import AuditEntry, Contact, Membership, Role
@@ -36,6 +37,7 @@ _MODELS = {
     "shop": "shops.Shop",
     "notificationrule": "notifications.NotificationRule",
     "contract": "shops.Contract",
+    "shopkey": "shops.ShopKey",
     "user": "companies.User",
     "sftpaccount": "companies.SftpAccount",
     "delivery": "notifications.Delivery",
@@ -61,10 +63,12 @@ def entries(membership: Membership) -> QuerySet[AuditEntry]:
         shops = access.shops_of(membership)
         shop_ids = [str(key) for key in shops.values_list("pk", flat=True)]
         rule_ids = NotificationRule.objects.filter(shop__in=shops).values_list("pk", flat=True)
+        key_ids = ShopKey.objects.filter(shop__in=shops).values_list("pk", flat=True)
         found = found.filter(
             ~Q(object_type__in=_SHOP_OBJECTS)
             | Q(object_type="shop", object_id__in=shop_ids)
             | Q(object_type="notificationrule", object_id__in=[str(key) for key in rule_ids])
+            | Q(object_type="shopkey", object_id__in=[str(key) for key in key_ids])
         )
     return found.order_by("-at", "-pk")
 
@@ -122,6 +126,8 @@ def _field_label(object_type: str, name: str) -> str:
     if kind == "rights" and rest:
         return _("Droits sur la boutique %(site_id)s") % {"site_id": rest}
     field = _field(object_type, name)
+    if name.startswith("key.") and name[4:] in ShopKey.Kind.values:
+        return force_str(ShopKey.Kind(name[4:]).label)
     label = force_str(getattr(field, "verbose_name", "") or _LABELS.get(name, name))
     if kind in Contact.Kind.values and "." in name:
         return f"{Contact.Kind(kind).label}, {label}"

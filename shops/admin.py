@@ -44,6 +44,7 @@ class ShopAdmin(ServiceAdmin):
     inlines = (ContractInline,)
     actions = ("suspend", "close", "reactivate")
     editable = ("name", "url", "language", "manager_email", "status", "algorithm_test", "algorithm_production")
+    fixed = ("company", "site_id", "technical_contact", "rules_link", "keys_kept", "tests_done_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
         return super().get_queryset(request).prefetch_related("company__contacts")
@@ -58,10 +59,18 @@ class ShopAdmin(ServiceAdmin):
             panel = _("La personne à interroger après la création d'une boutique.")
             sets.insert(1, (_("Contact technique"), {"fields": ["technical_contact"], "description": panel}))
             sets.append((_("Règles et clés"), {"fields": ["rules_link", "keys_kept"]}))
+            tests = _("Un motif déclare la phase de test terminée : la clé de production devient disponible.")
+            fields = ["tests_done_at", "tests_done_reason"]
+            sets.append((_("Phase de test"), {"fields": fields, "description": tests}))
         return sets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Shop | None = None) -> Any:
-        return ("company", "site_id", "technical_contact", "rules_link", "keys_kept") if obj else ()
+        if obj is None:
+            return ()
+        return (*self.fixed, "tests_done_reason") if obj.tests_done_at else self.fixed
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
+        return {"site_id": services.free_site_id(), **super().get_changeform_initial_data(request)}
 
     def get_inlines(self, request: HttpRequest, obj: Shop | None) -> Any:
         return self.inlines if obj else ()
@@ -71,6 +80,8 @@ class ShopAdmin(ServiceAdmin):
         if change:
             shop = Shop.objects.select_related("company").get(pk=obj.pk)
             services.shop_update(shop=shop, actor=actor, **changed_fields(form, *self.editable))
+            if reason := form.cleaned_data.get("tests_done_reason"):
+                services.tests_mark_done(shop=shop, actor=actor, reason=reason)
         else:
             created = services.shop_create(actor=actor, **form.cleaned_data)
             obj.__dict__.update(created.__dict__)
@@ -79,14 +90,8 @@ class ShopAdmin(ServiceAdmin):
         actor, shop = Actor.of(request), Shop.objects.select_related("company").get(pk=parent.pk)
         values = {name: form.cleaned_data[name] for name in ContractInline.fields}
         if form.instance.pk and {"number", "network"} & set(form.changed_data):
-            changes = changed_fields(form, *ContractInline.fields)
-            before = Contract.objects.get(pk=form.instance.pk)
-            pairs = {
-                name: [getattr(before, name), value] for name, value in changes.items() if name != "three_d_secure"
-            }
-            Contract.objects.filter(pk=before.pk).update(number=values["number"], network=values["network"])
-            before.refresh_from_db()
-            audit.record(actor=actor, action="contract.updated", obj=before, company=shop.company, changes=pairs)
+            contract = Contract.objects.get(pk=form.instance.pk)
+            services.contract_update(contract=contract, actor=actor, number=values["number"], network=values["network"])
         services.contract_save(shop=shop, actor=actor, **values)
 
     @admin.display(description=gettext_lazy("e-mail gestionnaire"), ordering="manager_email")

@@ -1,16 +1,35 @@
 """Writes on shops: one transaction each, audited, announced through `publish`."""
 
 import secrets
+import string
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from companies import audit
+from companies import access, audit, permissions
 from companies.audit import Actor, Changes, StaleVersion
-from companies.models import Company
+from companies.models import Company, Membership, Status
 from notifications.services import default_rules_create, publish
 
+from . import selectors
 from .models import Contract, Shop, ShopKey
+
+_Kind = ShopKey.Kind
+
+
+class KeyFormat(models.TextChoices):
+    """The two formats of a form key (reference, settings screens 4.1)."""
+
+    ALPHANUMERIC = "ALPHANUMERIC", gettext_lazy("ALPHANUMERIC : lettres et chiffres (recommandé)")
+    NUMERIC = "NUMERIC", gettext_lazy("NUMERIC : chiffres seulement")
+
+
+# --- Shops ----------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -25,7 +44,7 @@ def shop_create(
     shop.full_clean()
     shop.save()
     audit.record(actor=actor, action="shop.created", obj=shop, company=company, changes=audit.creation(fields))
-    key_save(shop=shop, kind=ShopKey.Kind.TEST, value=generate_key(), actor=actor)
+    key_save(shop=shop, kind=_Kind.TEST, value=generate_key(), actor=actor)
     if default_rules:
         default_rules_create(shop=shop, actor=actor)
     if notify:
@@ -34,24 +53,95 @@ def shop_create(
 
 
 @transaction.atomic
+def shop_open(
+    *, membership: Membership, actor: Actor, contracts: Iterable[tuple[str, str]] = (), **fields: Any
+) -> Shop:
+    """Create a shop as an administrator of its company, with its contracts.
+
+    A membership that names its shops gets the new one as well, or its holder would not see it.
+
+    Args:
+        contracts: (number, network) of each merchant ID.
+        fields: columns of Shop, `site_id` included.
+
+    Raises ValidationError: by field, or because the company is not active.
+    """
+    company = membership.company
+    if company.status != Status.ACTIVE:
+        raise ValidationError(_("Votre société n'est pas active : elle ne peut pas ouvrir de boutique."))
+    shop = shop_create(company=company, actor=actor, **fields)
+    for number, network in contracts:
+        contract_create(shop=shop, actor=actor, number=number, network=network)
+    if not access.can(membership, permissions.VIEW, shop):
+        # Nobody could grant it: the shop is in nobody's reach but that of those who see all shops.
+        before = ", ".join(sorted(grant.shop.site_id for grant in membership.grants.select_related("shop")))
+        membership.grants.create(shop=shop)
+        access.forget(membership)
+        changes = {"shops": [before, ", ".join(filter(None, [before, shop.site_id]))]}
+        audit.record(actor=actor, action="user.updated", obj=membership.user, company=company, changes=changes)
+    return shop
+
+
+def free_site_id() -> str:
+    """An identifiant boutique that no shop has, drawn at random: 8 digits, the first not zero."""
+    while True:
+        site_id = str(10_000_000 + secrets.randbelow(90_000_000))
+        if not Shop.objects.filter(site_id=site_id).exists():
+            return site_id
+
+
+@transaction.atomic
 def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
     """Change columns of a shop; returns what changed.
+
+    A change of signature algorithm starts the 24 hours in which both are accepted.
 
     Args:
         version: the version the writer saw; StaleVersion when the row has moved on.
         manager_email: empty means inherited from the company's Contact gestionnaire.
     """
     if version is not None:
-        shop = Shop.objects.select_for_update().select_related("company").get(pk=shop.pk)
+        shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
         if shop.version != version:
             raise StaleVersion
     changes = audit.apply(shop, fields)
     if changes:
+        for mode in ("test", "production"):
+            if f"algorithm_{mode}" in changes:
+                setattr(shop, f"algorithm_{mode}_since", timezone.now())
         shop.full_clean()
         shop.version += 1
         shop.save()
         audit.record(actor=actor, action="shop.updated", obj=shop, company=shop.company, changes=changes)
     return changes
+
+
+@transaction.atomic
+def tests_mark_done(*, shop: Shop, actor: Actor, reason: str) -> bool:
+    """Declare the test phase done without the payments that prove it; False when it is already over.
+
+    Args:
+        reason: kept with the shop and in the history. ValidationError when empty.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise ValidationError({"reason": _("Indiquez pourquoi la phase de test est terminée.")})
+    shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
+    if shop.tests_done_at is not None:
+        return False
+    _tests_done(shop, actor, reason)
+    return True
+
+
+def _tests_done(shop: Shop, actor: Actor, reason: str) -> None:
+    shop.tests_done_at, shop.tests_done_reason = timezone.now(), reason
+    shop.full_clean()
+    shop.save(update_fields=["tests_done_at", "tests_done_reason", "updated_at"])
+    changes = {"tests_done_reason": [None, reason]} if reason else {}
+    audit.record(actor=actor, action="shop.tests_done", obj=shop, company=shop.company, changes=changes)
+
+
+# --- Contracts ------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -63,7 +153,8 @@ def contract_save(
     Activating 3D Secure publishes `three_d_secure_activated`, unless `notify` is False. A contract
     that is created with 3D Secure on was not activated here, so it publishes nothing.
     """
-    contract = Contract.objects.filter(shop=shop, number=number, network=network).first()
+    # Locked, so that of two activations at once only one sees it inactive.
+    contract = Contract.objects.select_for_update().filter(shop=shop, number=number, network=network).first()
     created = contract is None
     contract = contract or Contract(shop=shop, number=number, network=network)
     wanted = {} if three_d_secure is None else {"three_d_secure": three_d_secure}
@@ -87,6 +178,67 @@ def contract_save(
 
 
 @transaction.atomic
+def contract_create(*, shop: Shop, actor: Actor, number: str, network: str) -> Contract:
+    """Associate a new contract with a shop. ValidationError when the shop has it already."""
+    contract = Contract(shop=shop, number=number, network=network)
+    _check_once(contract)
+    contract_save(shop=shop, actor=actor, number=number, network=network)
+    return Contract.objects.get(shop=shop, number=number, network=network)
+
+
+@transaction.atomic
+def contract_update(*, contract: Contract, actor: Actor, number: str, network: str) -> Changes:
+    """Correct the number or the network of a contract; returns what changed.
+
+    With 3D Secure on a contract keeps both: the bank enrolled that number, not another.
+    """
+    contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+    changes = audit.apply(contract, {"number": number, "network": network})
+    if not changes:
+        return changes
+    if contract.three_d_secure and actor.user is not None and not actor.user.is_staff:
+        raise ValidationError(_("Le 3D Secure est activé sur ce contrat : son numéro et son réseau ne changent plus."))
+    _check_once(contract)
+    contract.save()
+    audit.record(actor=actor, action="contract.updated", obj=contract, company=contract.shop.company, changes=changes)
+    return changes
+
+
+def _check_once(contract: Contract) -> None:
+    contract.full_clean(validate_constraints=False)
+    twins = Contract.objects.filter(shop=contract.shop, number=contract.number, network=contract.network)
+    if twins.exclude(pk=contract.pk).exists():
+        told = {"number": contract.number, "network": contract.network}
+        raise ValidationError(
+            {"number": _("La boutique a déjà le contrat %(number)s sur le réseau %(network)s.") % told}
+        )
+
+
+@transaction.atomic
+def contract_remove(*, contract: Contract, actor: Actor) -> None:
+    """Remove a contract that nothing uses; ValidationError with the reason otherwise."""
+    contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+    if use := selectors.contract_use(contract):
+        raise ValidationError(use)
+    changes = {name: [getattr(contract, name), None] for name in ("number", "network")}
+    audit.record(actor=actor, action="contract.deleted", obj=contract, company=contract.shop.company, changes=changes)
+    contract.delete()
+
+
+def three_d_secure_activate(*, contract: Contract, actor: Actor) -> bool:
+    """Activate 3D Secure, which only the platform's team can undo; False when it already was."""
+    if not contract.takes_cards:
+        raise ValidationError(_("Le 3D Secure ne concerne pas le réseau %(network)s.") % {"network": contract.network})
+    changes = contract_save(
+        shop=contract.shop, actor=actor, number=contract.number, network=contract.network, three_d_secure=True
+    )
+    return bool(changes)
+
+
+# --- Keys -----------------------------------------------------------------------------------------
+
+
+@transaction.atomic
 def key_save(*, shop: Shop, kind: str, value: str, actor: Actor) -> bool:
     """Store a secret of a shop; True when it differs from the stored one. Never logged in plain."""
     key = ShopKey.objects.filter(shop=shop, kind=kind).first()
@@ -94,13 +246,20 @@ def key_save(*, shop: Shop, kind: str, value: str, actor: Actor) -> bool:
         return False
     before = audit.MASK if key else None
     key = key or ShopKey(shop=shop, kind=kind)
-    key.value = value
-    key.full_clean()
-    key.save()
+    _renew(key, value)
     audit.record(
         actor=actor, action="key.saved", obj=key, company=shop.company, changes={f"key.{kind}": [before, audit.MASK]}
     )
     return True
+
+
+def _renew(key: ShopKey, value: str) -> None:
+    key.value = value
+    key.generation += not key._state.adding
+    key.changed_at = timezone.now()
+    key.shown_at = None
+    key.full_clean()
+    key.save()
 
 
 @transaction.atomic
@@ -116,7 +275,128 @@ def key_remove(*, shop: Shop, kind: str, actor: Actor) -> bool:
     return True
 
 
-def generate_key() -> str:
-    """A new form key: 16 letters and digits."""
+class KeyAlreadyChanged(ValidationError):
+    """The key has been generated or regenerated since the page was opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Cette clé a déjà été générée depuis l'ouverture de la page : rien n'a changé cette fois. "
+                "Une clé ne s'affiche qu'une fois ; régénérez-la si vous ne l'avez pas notée."
+            ),
+            code="stale",
+        )
+
+
+@transaction.atomic
+def keys_generate(
+    *,
+    shop: Shop,
+    kinds: Iterable[str],
+    actor: Actor,
+    seen: Mapping[str, int],
+    key_format: str = KeyFormat.ALPHANUMERIC,
+) -> dict[str, str]:
+    """Generate or regenerate keys of a shop; calls made from now on are signed with the new ones.
+
+    Publishes `production_key.generated` for the first production key, `production_key.regenerated`
+    for the later ones; the other keys are told to nobody (DESIGN 3).
+
+    Args:
+        seen: the generation of each kind that the person saw, 0 for none.
+        key_format: of form keys; the REST keys have one format.
+
+    Returns:
+        The new values by kind: the only time they leave the service in plain.
+
+    Raises:
+        KeyAlreadyChanged: somebody was faster, or the form was sent twice.
+        ValidationError: the key is not available yet.
+    """
+    shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
+    keys = selectors.keys_of(shop)
+    values: dict[str, str] = {}
+    for kind in kinds:
+        key = keys.get(kind)
+        if (key.generation if key else 0) != seen.get(kind, 0):
+            raise KeyAlreadyChanged
+        if reason := unavailable(shop, kind, keys):
+            raise ValidationError(reason)
+        if kind == _Kind.PRODUCTION and shop.tests_done_at is None:
+            _tests_done(shop, actor, "")
+        values[kind] = _new_value(shop, kind, key_format)
+        first = key is None
+        key = key or ShopKey(shop=shop, kind=kind)
+        _renew(key, values[kind])
+        key.shown_at = key.changed_at
+        key.save(update_fields=["shown_at"])
+        audit.record(
+            actor=actor,
+            action="key.generated" if first else "key.regenerated",
+            obj=key,
+            company=shop.company,
+            changes={f"key.{kind}": [None if first else audit.MASK, audit.MASK]},
+        )
+        if kind == _Kind.PRODUCTION:
+            publish(
+                type="production_key.generated" if first else "production_key.regenerated",
+                company=shop.company,
+                shop=shop,
+                data={"author": actor.label},
+            )
+    return values
+
+
+def unavailable(shop: Shop, kind: str, keys: Mapping[str, ShopKey]) -> str:
+    """Why a key cannot be generated yet; empty when it can.
+
+    The production key comes after the test phase, the REST keys of production after it.
+    """
+    if kind in keys:
+        return ""
+    if kind == _Kind.PRODUCTION and not selectors.tests_are_done(shop):
+        return _("La clé de production est disponible après la phase de test.")
+    if kind in ShopKey.REST["production"] and _Kind.PRODUCTION not in keys:
+        return _("Générez d'abord la clé de production.")
+    return ""
+
+
+@transaction.atomic
+def key_show(*, shop: Shop, kind: str, actor: Actor) -> str | None:
+    """The value of a key that nobody has seen yet, this once; None when it was shown before."""
+    key = ShopKey.objects.select_for_update().filter(shop=shop, kind=kind, shown_at=None).first()
+    if key is None:
+        return None
+    key.shown_at = timezone.now()
+    key.save(update_fields=["shown_at"])
+    audit.record(actor=actor, action="key.shown", obj=key, company=shop.company)
+    value: str = key.value
+    return value
+
+
+def generate_key(key_format: str = KeyFormat.ALPHANUMERIC) -> str:
+    """A new form key: 16 characters, all digits for NUMERIC."""
+    # Without the letters and digits that people take for one another.
     alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
-    return "".join(secrets.choice(alphabet) for _ in range(16))
+    return _draw(string.digits if key_format == KeyFormat.NUMERIC else alphabet, 16)
+
+
+def _draw(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _position in range(length))
+
+
+_REST_PREFIXES = {
+    _Kind.REST_TEST: "testpassword_",
+    _Kind.REST_PRODUCTION: "prodpassword_",
+    _Kind.PUBLIC_TEST: "testpublickey_",
+    _Kind.PUBLIC_PRODUCTION: "publickey_",
+    _Kind.HMAC_TEST: "",
+    _Kind.HMAC_PRODUCTION: "",
+}
+
+
+def _new_value(shop: Shop, kind: str, key_format: str) -> str:
+    if kind in ShopKey.FORM:
+        return generate_key(key_format)
+    value = _REST_PREFIXES[_Kind(kind)] + _draw(string.ascii_letters + string.digits, 48)
+    return f"{shop.site_id}:{value}" if kind in ShopKey.PUBLIC else value

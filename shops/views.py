@@ -1,8 +1,10 @@
 """Paramétrage > Boutique."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
+from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.http import HttpResponse
@@ -17,30 +19,128 @@ from companies import access, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from notifications import impact
+from notifications.catalogue import DEFAULT_RULES, SHOP_MANAGER_SYMBOL
+from notifications.facts import CompanyFacts, RuleFacts, ShopFacts
 from notifications.selectors import company_facts, delivery_tables, rules_of, visible_facts
 
-from .forms import ShopForm
+from . import selectors, services
+from .forms import NewShopForm, ShopForm
 from .models import Shop
+from .selectors import END_OF_PAYMENT_RULE
 from .services import shop_update
 
-END_OF_PAYMENT_RULE = "ipn-end"
+# The tabs of a shop's pages that a list of shops can lead to.
+TABS = {"configuration": "shop_configuration", "keys": "shop_keys", "contracts": "shop_contracts"}
+_SALT = "shops.new"
 
 
 @company_page()
 @require_safe
-def shops(request: CompanyRequest) -> HttpResponse:
+def shops(request: CompanyRequest, tab: str = "configuration") -> HttpResponse:
+    """The shops to choose from, or straight to the only one. `tab`: where a shop's link leads."""
     found = shops_of(request.membership)
+    if wanted := request.GET.get("shop", ""):
+        # From the selector of a shop's page.
+        return redirect(TABS.get(request.GET.get("tab", tab), TABS[tab]), shop_or_404(request, wanted).site_id)
     q = request.GET.get("q", "").strip()[:254]
     if not q and "page" not in request.GET:
         first = list(found[:2])
         if len(first) == 1:
-            return redirect("shop_configuration", first[0].site_id)
+            return redirect(TABS[tab], first[0].site_id)
     if q:
         found = found.filter(Q(name__icontains=q) | Q(site_id__contains=q) | Q(manager_email__icontains=q))
     sorts = {"name": "name", "site_id": "site_id", "email": "manager_email", "status": "status"}
     page = paginate(request, found.order_by(sort_key(request, sorts, default="site_id"), "pk"))
     manager = request.company.manager_contact
-    return render(request, "shops/shops.html", {"page": page, "q": q, "inherited": manager.email if manager else ""})
+    context = {
+        "page": page,
+        "q": q,
+        "inherited": manager.email if manager else "",
+        "view_name": TABS[tab],
+        "may_create": access.can(request.membership, permissions.MANAGE_COMPANY),
+    }
+    return render(request, "shops/shops.html", context)
+
+
+# --- A new shop -----------------------------------------------------------------------------------
+
+
+@company_page(permissions.MANAGE_COMPANY)
+@require_http_methods(["GET", "HEAD", "POST"])
+def shop_new(request: CompanyRequest) -> HttpResponse:
+    """Open a shop. Its identifier is drawn with the page, so that a form sent twice opens one shop."""
+    manager = request.company.manager_contact
+    inherited = manager.email if manager else ""
+    if "preview" in request.GET:
+        return _new_shop_panel(request, request.GET.get("manager_email", "").strip() or inherited)
+    data = request.POST if request.method == "POST" else None
+    form = NewShopForm(data, inherited=inherited, initial={"language": request.company.language})
+    site_id = _site_id_of(request, form)
+    if data is not None and form.is_valid():
+        twin = shops_of(request.membership).filter(site_id=site_id).first()
+        if twin is not None:
+            return redirect("shop_configuration", twin.site_id)
+        if shop := _open(request, form, site_id):
+            told = _("La boutique %(shop)s est créée ; un e-mail l'annonce à %(email)s.")
+            messages.success(request, told % {"shop": shop.name, "email": shop.manager_email or inherited})
+            return redirect("shop_configuration", shop.site_id)
+    typed = (form["manager_email"].value() or "").strip()
+    context = {"form": form, "site_id": site_id, "panels": _new_shop_panels(request, typed or inherited)}
+    return render(request, "shops/shop_new.html", context)
+
+
+def _site_id_of(request: CompanyRequest, form: NewShopForm) -> str:
+    """The identifier the form carries, or a fresh one where it carries none of ours."""
+    signer = signing.TimestampSigner(salt=f"{_SALT}.{request.company.pk}")
+    try:
+        return signer.unsign(request.POST.get("site_id", ""), max_age=24 * 3600)
+    except signing.BadSignature:
+        site_id = services.free_site_id()
+        form.initial["site_id"] = signer.sign(site_id)
+        if form.is_bound:
+            data = request.POST.copy()
+            data["site_id"] = form.initial["site_id"]
+            form.data = data
+        return site_id
+
+
+def _open(request: CompanyRequest, form: NewShopForm, site_id: str) -> Shop | None:
+    fields = {name: form.cleaned_data[name] for name in form.SAVED}
+    try:
+        return services.shop_open(
+            membership=request.membership,
+            actor=Actor.of(request),
+            contracts=form.cleaned_data["contracts"],
+            site_id=site_id,
+            **fields,
+        )
+    except ValidationError as error:
+        add_errors(form, error)
+        return None
+
+
+def _with_new_shop(facts: CompanyFacts, manager_email: str) -> CompanyFacts:
+    """The facts as they would be with one more shop that has the default rules."""
+    rules = tuple(
+        RuleFacts(rule.reference, rule.type, str(rule.label), True, rule.triggers, recipients=(SHOP_MANAGER_SYMBOL,))
+        for rule in DEFAULT_RULES
+        if rule.enabled
+    )
+    new = ShopFacts("00000000", _("Nouvelle boutique"), facts.language, manager_email or None, rules=rules)
+    return replace(facts, shops=(*facts.shops, new))
+
+
+def _new_shop_panels(request: CompanyRequest, email: str) -> list[impact.Panel]:
+    return impact.panels(
+        _with_new_shop(visible_facts(request.company, request.membership), email), filter(None, [email])
+    )
+
+
+def _new_shop_panel(request: CompanyRequest, email: str) -> HttpResponse:
+    return render(request, "companies/address_panel.html", {"panels": _new_shop_panels(request, email)})
+
+
+# --- Configuration --------------------------------------------------------------------------------
 
 
 @company_page()
@@ -72,10 +172,17 @@ def configuration(request: CompanyRequest, site_id: str) -> HttpResponse:
     if not may_edit:
         read_only(form)
     shop = shop_or_404(request, site_id)
+    steps = selectors.next_steps(
+        shop,
+        manager_email=shop.manager_email or inherited,
+        may_manage_keys=access.can(request.membership, permissions.MANAGE_KEYS, shop),
+    )
     context = {
         "form": form,
         "shop": shop,
+        "steps": steps,
         "may_edit": may_edit,
+        "may_create": access.can(request.membership, permissions.MANAGE_COMPANY),
         "inherited": inherited,
         "panels": impact.panels(facts, filter(None, [shop.manager_email or inherited])),
         "end_rule": rules_of(shop).filter(reference=END_OF_PAYMENT_RULE).first(),

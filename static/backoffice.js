@@ -79,6 +79,16 @@
     if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
   });
 
+  /* A second click on the button of an operation that is done once would hide the answer to the first. */
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-submit-once]")) return;
+    if (event.target.dataset.sent) { event.preventDefault(); return; }
+    event.target.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("[data-submit-once]")) delete form.dataset.sent;
+  });
+
   document.addEventListener("htmx:load", (event) => prepare(event.target));
 
   const start = () => {

@@ -43,12 +43,21 @@ def _production_key_generated(context: Context) -> Content:
             else _("La clé de production de la boutique %(shop)s vient d'être générée.")
         )
         % values,
-        facts=[*shop_facts(context.event), (_("Date"), when_text(context.event.occurred_at))],
+        facts=[
+            *shop_facts(context.event),
+            *([(_("Auteur"), str(context.data["author"]))] if context.data.get("author") else []),
+            (_("Date"), when_text(context.event.occurred_at)),
+        ],
         paragraphs=[
+            (
+                _("L'ancienne clé ne sert plus : votre site marchand doit signer avec la nouvelle dès maintenant.")
+                if again
+                else _("Le mode PRODUCTION est disponible ; le mode TEST et sa clé le restent.")
+            ),
             _("La clé ne figure pas dans ce message. Reportez-la dans la configuration de votre site marchand."),
             _("Si vous n'êtes pas à l'origine de cette opération, contactez l'assistance sans attendre."),
         ],
-        action=(_("Voir la configuration de la boutique"), page_url(f"/settings/shops/{shop.site_id}/configuration/")),
+        action=(_("Voir les clés de la boutique"), page_url(f"/settings/shops/{shop.site_id}/keys/")),
     )
 
 
@@ -64,4 +73,5 @@ def _three_d_secure_activated(context: Context) -> Content:
             (_("Date"), when_text(context.event.occurred_at)),
         ],
         paragraphs=[_("Seule votre banque ou l'assistance peut désactiver le 3D Secure d'un contrat.")],
+        action=(_("Voir l'enrôlement des contrats"), page_url("/settings/company/authentication/")),
     )

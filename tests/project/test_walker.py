@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
@@ -14,11 +15,13 @@ from notifications.unsubscribing import make_token
 from shops.models import Shop
 from tests.factories import (
     CompanyFactory,
+    ContractFactory,
     DeliveryFactory,
     EventFactory,
     NotificationRuleFactory,
     SftpAccountFactory,
     ShopFactory,
+    ShopKeyFactory,
     StaffFactory,
     UserFactory,
 )
@@ -36,6 +39,8 @@ ADMIN_OBJECT: Expected = (302, 403, 403, 200, 404, 404)
 ADMIN_CONFIRM: Expected = (302, 403, 403, 200, 302, 404)
 MANAGER_CONFIRM: Expected = (302, 403, 200, 200, 404, 404)
 MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
+MANAGER_POST_OBJECT: Expected = (302, 405, 405, 405, 405, 404)
+ADMIN_CONFIRMED: Expected = (302, 403, 403, 302, 404, 404)
 # One shop only: straight to it. The other company has none: a page that says so.
 SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
 API: Expected = (401, 401, 401, 401, 401, 401)
@@ -59,6 +64,20 @@ EXPECTED: dict[str, Expected] = {
     "settings/company/sftp-accounts/new/": ADMIN_PAGE,
     "settings/company/sftp-accounts/<uuid:key>/": ADMIN_OBJECT,
     "settings/shops/<str:site_id>/configuration/": OBJECT,
+    "settings/shops/new/": ADMIN_PAGE,
+    "settings/shops/keys/": SHOP_CHOICE,
+    "settings/shops/contracts/": SHOP_CHOICE,
+    "settings/shops/<str:site_id>/keys/": ADMIN_OBJECT,
+    "settings/shops/<str:site_id>/keys/tests-done/": MANAGER_POST_OBJECT,
+    # Opens only after one's identity was confirmed.
+    "settings/shops/<str:site_id>/keys/<slug:name>/": ADMIN_CONFIRMED,
+    "settings/shops/<str:site_id>/keys/<slug:name>/show/": ADMIN_CONFIRMED,
+    "settings/shops/<str:site_id>/contracts/": OBJECT,
+    "settings/shops/<str:site_id>/contracts/new/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/contracts/<int:key>/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/contracts/<int:key>/remove/": MANAGER_CONFIRM,
+    "settings/company/authentication/": PAGE,
+    "settings/company/authentication/<int:key>/activate/": MANAGER_CONFIRM,
     "settings/notification-rules/<str:site_id>/<slug:reference>/": OBJECT,
     "settings/notification-rules/<str:site_id>/<slug:reference>/switch/": MANAGER_POST,
     "notifications/journal/<uuid:key>/": OBJECT,
@@ -122,6 +141,9 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "<str:token>": lambda: make_token(company.pk, normalise(company.manager_contact.email)),
+        "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
+        "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
+        "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,
@@ -146,7 +168,8 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
         assert answers["anonymous"].headers["Location"].startswith("/accounts/login/?next=/")
     for name, answer in answers.items():
         if answer.status_code == 302 and name != "anonymous":
-            assert answer.headers["Location"].startswith("/settings/"), name
+            inside = "/accounts/reauthenticate/?next=/" if EXPECTED[route] == ADMIN_CONFIRMED else "/settings/"
+            assert unquote(answer.headers["Location"]).startswith(inside), name
 
 
 OF_A_SHOP = [
@@ -179,6 +202,10 @@ def test_rights_on_one_shop_open_nothing_of_another(
             "/settings/company/sftp-accounts/00000000-0000-4000-8000-000000000000/",
         ),
         ("settings/shops/<str:site_id>/configuration/", "/settings/shops/99999999/configuration/"),
+        ("settings/shops/<str:site_id>/keys/", "/settings/shops/99999999/keys/"),
+        ("settings/shops/<str:site_id>/keys/<slug:name>/", "/settings/shops/99999999/keys/production/"),
+        ("settings/shops/<str:site_id>/contracts/", "/settings/shops/99999999/contracts/"),
+        ("settings/company/authentication/<int:key>/activate/", "/settings/company/authentication/999999/activate/"),
         ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
         ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),
     ],

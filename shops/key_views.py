@@ -1,0 +1,242 @@
+"""Paramétrage > Boutique > Clés: the test phase, form and REST keys, signature algorithms."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST
+
+from backoffice.forms import add_errors, show_version
+from companies import access, permissions
+from companies.access import CompanyRequest, company_page, shop_or_404
+from companies.audit import Actor, StaleVersion
+from companies.reauthentication import ask_again
+
+from . import selectors, services
+from .forms import AlgorithmForm, KeyFormatForm, TestsDoneForm
+from .models import Shop, ShopKey
+
+GET_AND_POST = ["GET", "HEAD", "POST"]
+_Kind = ShopKey.Kind
+# Short labels on the page, where the section already says REST and the column the mode.
+LABELS = {
+    _Kind.TEST: gettext_lazy("Clé de test"),
+    _Kind.PRODUCTION: gettext_lazy("Clé de production"),
+    _Kind.REST_TEST: gettext_lazy("Mot de passe de test"),
+    _Kind.REST_PRODUCTION: gettext_lazy("Mot de passe de production"),
+    _Kind.PUBLIC_TEST: gettext_lazy("Clé publique de test"),
+    _Kind.PUBLIC_PRODUCTION: gettext_lazy("Clé publique de production"),
+    _Kind.HMAC_TEST: gettext_lazy("Clé HMAC-SHA-256 de test"),
+    _Kind.HMAC_PRODUCTION: gettext_lazy("Clé HMAC-SHA-256 de production"),
+}
+# Names of sets of keys in addresses; a single key goes by its kind.
+REST_SETS = {"rest-set-test": ShopKey.REST["test"], "rest-set-production": ShopKey.REST["production"]}
+
+
+def _shop_of(request: CompanyRequest, site_id: str) -> Shop:
+    shop = shop_or_404(request, site_id)
+    if not access.can(request.membership, permissions.MANAGE_KEYS, shop):
+        raise PermissionDenied
+    return shop
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def keys(request: CompanyRequest, site_id: str) -> HttpResponse:
+    shop = _shop_of(request, site_id)
+    if request.GET.get("part") == "tests":
+        return render(request, "shops/key_tests.html", _tests(shop))
+    form = AlgorithmForm(request.POST if request.method == "POST" else None, shop=shop)
+    if request.method == "POST" and form.is_valid() and _algorithms_save(request, shop, form):
+        return redirect("shop_keys", site_id)
+    return _page(request, shop_or_404(request, site_id), form=form)
+
+
+def _algorithms_save(request: CompanyRequest, shop: Shop, form: AlgorithmForm) -> bool:
+    fields = {name: form.cleaned_data[name] for name in form.SAVED}
+    try:
+        changes = services.shop_update(
+            shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], **fields
+        )
+    except StaleVersion as error:
+        form.add_error(None, error)
+        show_version(form, Shop.objects.values_list("version", flat=True).get(pk=shop.pk))
+        return False
+    if changes:
+        messages.success(
+            request,
+            _("Algorithme de signature enregistré. Les signatures de l'ancien restent acceptées pendant 24 heures."),
+        )
+    else:
+        messages.info(request, _("Rien n'a changé."))
+    return True
+
+
+def _tests(shop: Shop) -> dict[str, Any]:
+    """The state of the test phase; the payments are read only while they decide something."""
+    key = ShopKey.objects.filter(shop=shop, kind=_Kind.PRODUCTION).exists()
+    over = key or shop.tests_done_at is not None
+    return {
+        "shop": shop,
+        "over": over,
+        "has_production_key": key,
+        "tests": None if over else selectors.tests_progress(shop),
+    }
+
+
+def _page(
+    request: CompanyRequest, shop: Shop, *, form: AlgorithmForm, tests_form: TestsDoneForm | None = None
+) -> HttpResponse:
+    kept = selectors.keys_of(shop)
+    tests = _tests(shop)
+    available = tests["over"] or tests["tests"].done
+
+    def row(kind: str) -> dict[str, Any]:
+        key = kept.get(kind)
+        return {
+            "kind": kind,
+            "label": LABELS[_Kind(kind)],
+            "key": key,
+            "available": key is not None or kind != _Kind.PRODUCTION or available,
+        }
+
+    now = timezone.now()
+    context = {
+        **tests,
+        "form": form,
+        "tests_form": tests_form or TestsDoneForm(),
+        "form_keys": [row(kind) for kind in ShopKey.FORM],
+        "rest_keys": [
+            {
+                "mode": mode.upper(),
+                "set": f"rest-set-{mode}",
+                "rows": [row(kind) for kind in kinds if kind in kept],
+                "missing": [LABELS[kind] for kind in kinds if kind not in kept],
+                "available": mode == "test" or _Kind.PRODUCTION in kept,
+            }
+            for mode, kinds in ShopKey.REST.items()
+        ],
+        "overlaps": [
+            (mode, shop.accepted_algorithms(mode, now)[-1], end)
+            for mode in ("TEST", "PRODUCTION")
+            if (end := shop.former_algorithm_until(mode, now))
+        ],
+        "rest_server": settings.REST_API_SERVER,
+    }
+    return render(request, "shops/keys.html", context)
+
+
+@company_page()
+@require_POST
+def tests_done(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """An administrator declares the test phase done, with a reason."""
+    shop = _shop_of(request, site_id)
+    form = TestsDoneForm(request.POST)
+    if form.is_valid():
+        try:
+            services.tests_mark_done(shop=shop, actor=Actor.of(request), reason=form.cleaned_data["reason"])
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, _("La phase de test est terminée : vous pouvez générer la clé de production."))
+            return redirect("shop_keys", site_id)
+    return _page(request, shop, form=AlgorithmForm(shop=shop), tests_form=form)
+
+
+def _kinds(name: str, kept: dict[str, ShopKey]) -> list[str]:
+    """The kinds that a name in an address stands for; of a set, those that are missing."""
+    if name in REST_SETS:
+        return [kind for kind in REST_SETS[name] if kind not in kept]
+    if name in _Kind.values:
+        return [name]
+    raise Http404
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+@sensitive_variables("values", "shown")
+def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
+    """Confirm who one is, read the consequences, generate; the answer to the form shows the key, once."""
+    shop = _shop_of(request, site_id)
+    kept = selectors.keys_of(shop)
+    kinds = _kinds(name, kept)
+    reasons = [reason for kind in kinds if (reason := services.unavailable(shop, kind, kept))]
+    if reasons and request.method != "POST":
+        messages.warning(request, reasons[0])
+        return redirect("shop_keys", site_id)
+    if not kinds and request.method != "POST":
+        return redirect("shop_keys", site_id)
+    if (first := ask_again(request)) is not None:
+        return first
+    seen = {kind: kept[kind].generation if kind in kept else 0 for kind in kinds}
+    data = request.POST if request.method == "POST" else None
+    form = KeyFormatForm(data, with_format=name in ShopKey.FORM, initial={"seen": seen})
+    if data is not None and form.is_valid():
+        wanted = [kind for kind in form.cleaned_data["seen"] if kind in _names(name)]
+        if not wanted:
+            return redirect("shop_keys", site_id)
+        try:
+            values = services.keys_generate(
+                shop=shop,
+                kinds=wanted,
+                actor=Actor.of(request),
+                seen=form.cleaned_data["seen"],
+                key_format=form.cleaned_data.get("key_format", services.KeyFormat.ALPHANUMERIC),
+            )
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("shop_keys", site_id)
+        return _shown(request, shop, values)
+    context = {
+        "shop": shop,
+        "form": form,
+        "name": name,
+        "labels": [LABELS[_Kind(kind)] for kind in kinds],
+        "again": any(kind in kept for kind in kinds),
+        "mode": "PRODUCTION" if name.endswith("production") else "TEST",
+        "is_form_key": name in ShopKey.FORM,
+        "mails": name == _Kind.PRODUCTION,
+    }
+    return render(request, "shops/key_generate.html", context)
+
+
+def _names(name: str) -> tuple[str, ...]:
+    return tuple(REST_SETS.get(name, (name,)))
+
+
+def _shown(request: HttpRequest, shop: Shop, values: dict[str, str]) -> HttpResponse:
+    """The one page that holds keys in plain."""
+    shown = [(LABELS[_Kind(kind)], kind, value) for kind, value in values.items()]
+    response = render(request, "shops/key_shown.html", {"shop": shop, "shown": shown})
+    response.headers["Cache-Control"] = "no-store, private"
+    return response
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+@sensitive_variables("value")
+def show(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
+    """Show a key that nobody has seen yet: the test key of a new shop, or one that came by a file."""
+    shop = _shop_of(request, site_id)
+    key = selectors.keys_of(shop).get(name)
+    if key is None:
+        raise Http404
+    if key.shown_at is not None:
+        messages.warning(request, _("Cette clé a déjà été affichée ; régénérez-la si vous ne l'avez pas notée."))
+        return redirect("shop_keys", site_id)
+    if (first := ask_again(request)) is not None:
+        return first
+    if request.method == "POST":
+        value = services.key_show(shop=shop, kind=name, actor=Actor.of(request))
+        if value is None:
+            messages.warning(request, _("Cette clé a déjà été affichée ; régénérez-la si vous ne l'avez pas notée."))
+            return redirect("shop_keys", site_id)
+        return _shown(request, shop, {name: value})
+    return render(request, "shops/key_show.html", {"shop": shop, "label": LABELS[_Kind(name)]})
