@@ -98,4 +98,4 @@ def apply(instance: models.Model, fields: dict[str, Any], *, secret: frozenset[s
 
 def creation(fields: dict[str, Any]) -> Changes:
     """The changes entry of a new object: every given field, from nothing."""
-    return {name: [None, plain(value)] for name, value in fields.items() if value not in (None, "", [])}
+    return {name: [None, plain(value)] for name, value in fields.items() if value not in (None, "", [], {})}

@@ -50,6 +50,28 @@ _BUYER = {
     "triggers": ["payment.accepted"],
     "recipients": [],
 }
+# What the shop in Lyon writes to its buyers instead of the default text.
+_BUYER_CONTENT: dict[str, Any] = {
+    "email_texts": {
+        "fr": {
+            "subject": "Merci pour votre commande %order_id% chez %shop_name%",
+            "body": (
+                "Merci, votre paiement de %amount% est bien arrivé !\n\n"
+                "Nous préparons votre commande ; elle quitte l'atelier sous deux jours ouvrés.\n\n"
+                "%fields%\n\n"
+                "Une question, un changement d'adresse ? Écrivez-nous : %shop_contact%.\n\n"
+                "L'équipe de %shop_name%\n%shop_url%"
+            ),
+        }
+    },
+    "email_fields": ["order_id", "date", "amount", "payment_method"],
+}
+# Payment forms that the platform refused: error, and fields of the form beside the usual ones.
+_FORM_ERRORS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("INVALID_SIGNATURE", {"signature": "c0ffee"}),
+    ("vads_amount: INVALID_FORMAT", {"vads_amount": "19,90"}),
+    ("vads_trans_date: EXPIRED", {"vads_trans_date": "20260101000000"}),
+)
 DOCUMENT: dict[str, Any] = {
     "companies": [
         {
@@ -309,6 +331,8 @@ class _Story:
                 actor=claire,
                 incident_emails=["astreinte@lumiere.example", "Claire@Lumiere.example", "exploitation@agence.example"],
             )
+        with self.at(days=16.8):
+            notification_services.rule_update(rule=_rule(LYON, "buyer-payment"), actor=paul, **_BUYER_CONTENT)
         with self.at(days=12.3):
             notification_services.rule_update(rule=_rule(TRADE, "ipn-end"), actor=claire, recipients=[])
         with self.at(days=8.6):
@@ -330,7 +354,7 @@ class _Story:
                 )
             if day % 11 == 3:
                 shop = self.chance.choice([PARIS, LYON, BOREAL])
-                self.event(shop, "form.invalid", day, self.chance.choice(["TEST", "PRODUCTION"]))
+                self.rejected_form(shop, day)
         self.paid(ONLINE, 0.02)
         self.paid(LYON, 0.002)
 
@@ -351,6 +375,21 @@ class _Story:
         amount = self.chance.choice([1990, 4550, 12900, 25900, 64900, 118000])
         told = {"amount": amount, "currency": currency, "source": "FORM", "card_brand": "CB", **buyer}
         self.event(site_id, "payment.accepted", days, mode, **told)
+
+    def rejected_form(self, site_id: str, days: float) -> None:
+        mode = self.chance.choice(["TEST", "PRODUCTION"])
+        error, fields = self.chance.choice(_FORM_ERRORS)
+        form = {
+            "vads_site_id": site_id,
+            "vads_ctx_mode": mode,
+            "vads_action_mode": "INTERACTIVE",
+            "vads_page_action": "PAYMENT",
+            "vads_amount": "4550",
+            "vads_currency": "978",
+            "vads_cust_email": "m.lopez@acheteur.example",
+            **fields,
+        }
+        self.event(site_id, "form.invalid", days, mode, error=error, form=form)
 
     def event(self, site_id: str, kind: str, days: float, mode: str, **data: Any) -> None:
         self.numbered += 1

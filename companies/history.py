@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
 from notifications.models import NotificationRule
+from notifications.templating import FIELDS
 from notifications.wording import trigger_label
 from shops.models import ShopKey
 
@@ -51,6 +52,7 @@ _LABELS = {
     "rights": gettext_lazy("droits particuliers"),
     "access": gettext_lazy("accès"),
 }
+_TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_lazy("Corps de l'e-mail")}
 
 
 def entries(membership: Membership) -> QuerySet[AuditEntry]:
@@ -125,6 +127,9 @@ def _field_label(object_type: str, name: str) -> str:
     kind, _dot, rest = name.partition(".")
     if kind == "rights" and rest:
         return _("Droits sur la boutique %(site_id)s") % {"site_id": rest}
+    if kind == "email_texts" and name.count(".") == 2:
+        _name, language, part = name.split(".")
+        return f"{_TEXT_PARTS.get(part, part)} ({language.upper()})"
     field = _field(object_type, name)
     if name.startswith("key.") and name[4:] in ShopKey.Kind.values:
         return force_str(ShopKey.Kind(name[4:]).label)
@@ -139,6 +144,8 @@ def _value(object_type: str, name: str, value: Any) -> str:
         if value is None:
             return _("ceux du rôle") if name == "rights" else _("comme en général")
         return ", ".join(str(permissions.LABELS.get(code, code)) for code in value) or _("aucun")
+    if value is None and name.startswith(("email_texts.", "email_fields")):
+        return _("par défaut")
     if value is None or value == "" or value == []:
         if object_type == "shop" and name == "manager_email":
             return _("hérité du Contact gestionnaire")
@@ -153,6 +160,8 @@ def _value(object_type: str, name: str, value: Any) -> str:
         return "; ".join(_("E-mail gestionnaire") if item == SHOP_MANAGER_SYMBOL else str(item) for item in value)
     if name == "triggers" and isinstance(value, list):
         return ", ".join(map(trigger_label, value))
+    if name == "email_fields" and isinstance(value, list):
+        return ", ".join(force_str(FIELDS[code].label) if code in FIELDS else str(code) for code in value)
     if isinstance(value, list):
         return "; ".join(map(str, value))
     choices = dict(getattr(_field(object_type, name), "flatchoices", None) or [])

@@ -57,6 +57,9 @@ RULE_KEYS = {
     "recipients",
     "http_confirmed",
     "auto_retry",
+    # Beyond the common format: what the mails of the rule say. Absent keeps, null restores the default.
+    "email_texts",
+    "email_fields",
     *RULE_TEXTS,
 }
 # What `null` means where the empty text is no valid value.
@@ -449,6 +452,10 @@ class _Loader:
                     self.refuse(f"{path}.{name}", _("une liste est attendue"), value)
                 else:
                     fields[name] = value
+        if "email_texts" in source:
+            fields["email_texts"] = {} if source["email_texts"] is None else source["email_texts"]
+        if "email_fields" in source:
+            fields["email_fields"] = source["email_fields"]
         for name, default in (("enabled", True), ("auto_retry", False), ("http_confirmed", False)):
             if name in source:
                 value = self.flag(source, name, path)

@@ -5,6 +5,7 @@
 """
 
 import re
+import textwrap
 from dataclasses import replace
 from email.header import Header
 from email.utils import formataddr, parseaddr
@@ -26,7 +27,7 @@ from companies.models import SftpAccount, User
 
 from . import addresses, markup, unsubscribing, wording
 from .composers import COMPOSERS
-from .composers.base import LINK_MARK, UNSUBSCRIBE_MARK, Content, Context, one_line
+from .composers.base import LINK_MARK, UNSUBSCRIBE_MARK, Content, Context, Paragraph, one_line
 from .models import Delivery, Event, Message, NotificationRule
 
 # Stands in a frozen message where the reason line goes; filled in at sending.
@@ -54,6 +55,14 @@ def compose(
         subject = one_line(content.subject)
         if event.mode == "TEST":
             subject = f"[TEST] {subject}"
+        labels = {
+            "tables": _("Voir ce que reçoit chaque adresse"),
+            "colon": _(" : "),
+            "on_behalf": _("Message envoyé par %(platform)s pour %(sender)s.")
+            % {"platform": settings.PLATFORM_NAME, "sender": content.sender},
+            "staff": _("Réservé à la boutique"),
+            "unsubscribe": _("Se désabonner de la lettre d'information"),
+        }
         variables = {
             "content": content,
             "body_text": markup.to_text(blocks),
@@ -64,20 +73,35 @@ def compose(
             "reason_mark": REASON_MARK,
             "tables_url": settings.BASE_URL + "/notifications/addresses/",
             "unsubscribe_mark": UNSUBSCRIBE_MARK if content.unsubscribe else "",
-            "labels": {
-                "tables": _("Voir ce que reçoit chaque adresse"),
-                "colon": _(" : "),
-                "unsubscribe": _("Se désabonner de la lettre d'information"),
-            },
+            "labels": labels,
         }
         return Message(
             event=event if event.pk else None,
             language=language,
             subject=subject[:300],
-            text=_template("text").template.render(_context(variables, False)),  # type: ignore[attr-defined]
+            text=_folded(_template("text").template.render(_context(variables, False))),  # type: ignore[attr-defined]
             html=_template("html").template.render(_context(variables, True)),  # type: ignore[attr-defined]
             reply_to=content.reply_to,
         )
+
+
+# Columns of the text part: fits a terminal of 80 beside the bar of a quotation.
+TEXT_COLUMNS = 76
+
+
+def _folded(text: str) -> str:
+    """The text part with lines that a terminal shows whole; addresses of pages stay in one piece."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        # "-- " introduces the foot; its blank is part of the mark.
+        if len(line) <= TEXT_COLUMNS or line == "-- ":
+            lines.append(line)
+            continue
+        indent = "  " if line.startswith("- ") else ""
+        lines += textwrap.wrap(
+            line, TEXT_COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 def _context(variables: dict[str, Any], autoescape: bool) -> Any:
@@ -96,9 +120,15 @@ def _inert(content: Content) -> Content:
         content,
         subject=_plain(content.subject),
         headline=_plain(content.headline),
-        facts=[(label, _plain(value)) for label, value in content.facts],
-        paragraphs=[_plain(paragraph) for paragraph in content.paragraphs],
+        facts=[(_plain(label), _plain(value)) for label, value in content.facts],
+        lead=[_lines(paragraph) for paragraph in content.lead],
+        paragraphs=[_lines(paragraph) for paragraph in content.paragraphs],
+        sender=_plain(content.sender),
     )
+
+
+def _lines(paragraph: Paragraph) -> tuple[str, ...]:
+    return tuple(map(_plain, (paragraph,) if isinstance(paragraph, str) else paragraph))
 
 
 def _plain(text: str) -> str:
@@ -209,7 +239,8 @@ def filled(delivery: Delivery, link: str, unsubscribe: str = MASKED_LINK) -> tup
     # The reason comes last: it names shops and rules, and is not searched for marks.
     text = message.text.replace(LINK_MARK, link).replace(UNSUBSCRIBE_MARK, unsubscribe)
     html = message.html.replace(LINK_MARK, escape(link)).replace(UNSUBSCRIBE_MARK, escape(unsubscribe))
-    text, html = text.replace(REASON_MARK, reason), html.replace(REASON_MARK, escape(reason))
+    text = text.replace(REASON_MARK, _folded(reason).strip("\n"))
+    html = html.replace(REASON_MARK, escape(reason))
     return text, html
 
 

@@ -21,7 +21,7 @@ from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, SftpAccount, User
 from shops.models import Shop
 
-from . import addresses, catalogue, doorbell, emails, resolver, selectors, wording
+from . import addresses, catalogue, doorbell, emails, resolver, selectors, templating, wording
 from .catalogue import SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import CompanyFacts, EventFacts, ShopFacts
 from .intake import EventConflict, ValidEvent
@@ -315,6 +315,8 @@ RULE_FIELDS = (
     "http_confirmed",
     "auto_retry",
     "profile",
+    "email_texts",
+    "email_fields",
 )
 
 
@@ -342,9 +344,17 @@ def _check_rule(rule: NotificationRule) -> None:
                 setattr(rule, name, check_url(url, production=production, http_confirmed=rule.http_confirmed))
             except ValidationError as error:
                 errors[name] = error.messages
+    try:
+        rule.email_texts = templating.check_texts(rule.type, rule.email_texts)
+    except templating.TextError as error:
+        errors["email_texts"] = [str(error)]
+    try:
+        rule.email_fields = templating.check_fields(rule.type, rule.email_fields)
+    except templating.TextError as error:
+        errors["email_fields"] = [str(error)]
     if errors:
         raise ValidationError(errors)
-    rule.full_clean(exclude=["triggers", "conditions", "recipients"])
+    rule.full_clean(exclude=["triggers", "conditions", "recipients", "email_texts", "email_fields"])
 
 
 def check_recipients(rule_type: str, recipients: list[str]) -> list[str]:
@@ -445,6 +455,8 @@ def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = N
         for name in RULE_FIELDS
         if before[name] != getattr(rule, name)
     }
+    if "email_texts" in changes:
+        changes |= _text_changes(*changes.pop("email_texts"))
     if not changes:
         return changes
     if "recipients" in changes:
@@ -453,6 +465,16 @@ def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = N
     rule.save()
     audit.record(actor=actor, action="rule.updated", obj=rule, company=rule.shop.company, changes=changes)
     return changes
+
+
+def _text_changes(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> Changes:
+    """The texts that changed, one entry each, so that the history shows them side by side."""
+    return {
+        f"email_texts.{language}.{part}": [old, new]
+        for language in templating.LANGUAGES
+        for part in templating.PARTS
+        if (old := before.get(language, {}).get(part)) != (new := after.get(language, {}).get(part))
+    }
 
 
 @transaction.atomic

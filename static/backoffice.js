@@ -37,7 +37,8 @@
     const bar = form.querySelector(".save-bar");
     if (!bar || form.dataset.watched) return;
     form.dataset.watched = "yes";
-    const state = () => new URLSearchParams([...new FormData(form)].map(([k, v]) => [k, String(v)])).toString();
+    // What only steers a preview is not stored.
+    const state = () => new URLSearchParams([...new FormData(form)].filter(([k]) => !k.startsWith("preview_")).map(([k, v]) => [k, String(v)])).toString();
     const first = form.querySelector(".error-summary, .is-invalid, .field-error") ? null : state();
     let leaving = false;
     const changed = () => first === null || state() !== first;

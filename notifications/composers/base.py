@@ -1,6 +1,6 @@
 """What composers share: the content of a mail, what they may read, and the pieces they repeat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,10 @@ LINK_MARK = "%%LINK%%"
 UNSUBSCRIBE_MARK = "%%UNSUBSCRIBE%%"
 
 
+# A paragraph of a mail: one line, or several that stay lines.
+Paragraph = str | tuple[str, ...]
+
+
 @dataclass
 class Content:
     """A mail before rendering: what happened, the facts, what to do.
@@ -30,20 +34,24 @@ class Content:
         subject: one line, without the TEST mark.
         headline: first line of the mail.
         facts: (label, value) pairs, shown as a two-column list.
-        paragraphs: what to know or do.
+        paragraphs: what to know or do; a string is one line whatever it holds, a tuple gives lines.
         action: (label, absolute URL) of the one button, or None.
         body: a longer text with the small formatting of `markup`, shown after the facts.
         unsubscribe: whether the foot links to the page that ends such mail.
+        lead: paragraphs between the headline and the facts.
+        sender: whose mail it is, where that is not the platform; its foot has no link of ours then.
     """
 
     subject: str
     headline: str
     facts: list[tuple[str, str]] = field(default_factory=list)
-    paragraphs: list[str] = field(default_factory=list)
+    paragraphs: Sequence[Paragraph] = ()
     action: tuple[str, str] | None = None
     reply_to: str = ""
     body: str = ""
     unsubscribe: bool = False
+    lead: Sequence[Paragraph] = ()
+    sender: str = ""
 
 
 @dataclass(frozen=True)

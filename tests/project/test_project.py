@@ -13,7 +13,8 @@ from backoffice import dev
 ROOT = Path(settings.BASE_DIR)
 APPS = ("backoffice", "companies", "shops", "notifications")
 PURE = (
-    "addresses", "catalogue", "currencies", "facts", "net_ranges", "payloads", "resolver", "retry", "signing", "targets",
+    "addresses", "catalogue", "currencies", "default_texts", "facts", "net_ranges", "payloads", "resolver", "retry",
+    "signing", "targets", "templating",
 )  # fmt: skip
 
 
