@@ -8,7 +8,7 @@ from .. import templating, wording
 from ..catalogue import SOURCES_OF_EVENT, RuleType
 from ..default_texts import default_text
 from ..models import NotificationRule
-from .base import Content, Context, amount_text, composer, page_url, when_text
+from .base import Content, Context, amount_text, composer, one_line, page_url, when_text
 
 
 @composer("merchant_email")
@@ -50,8 +50,8 @@ def _written(context: Context, rule: NotificationRule, rule_type: str) -> Conten
     causes = error_causes(values.get("error", "")) if context.event.type == "form.invalid" else ()
     body = templating.render_body(own.get("body") or default.body, values, causes)
     return Content(
-        # A subject of nothing but missing values would be none.
-        subject=templating.render_subject(own.get("subject") or default.subject, values) or values["event"],
+        # A subject of nothing but missing values or unseen characters would be none.
+        subject=one_line(templating.render_subject(own.get("subject") or default.subject, values)) or values["event"],
         headline=body.headline,
         lead=body.before,
         facts=_facts(rule, rule_type, source),
