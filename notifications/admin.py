@@ -124,7 +124,7 @@ class NotificationRuleAdmin(ServiceAdmin):
 
     def save_model(self, request: HttpRequest, obj: NotificationRule, form: Any, change: bool) -> None:
         actor = Actor.of(request)
-        fields = {name: form.cleaned_data[name] for name in services.RULE_FIELDS}
+        fields = {name: form.cleaned_data[name] for name in services.RULE_FIELDS if name in form.cleaned_data}
         if change:
             rule = NotificationRule.objects.select_related("shop__company").get(pk=obj.pk)
             services.rule_update(rule=rule, actor=actor, **fields)
