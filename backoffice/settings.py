@@ -127,7 +127,7 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "backoffice.context_processors.shell",
             ],
-            "libraries": {"shell": "backoffice.templatetags.shell"},
+            "libraries": {"shell": "backoffice.templatetags.shell", "orders": "shops.orders.tags"},
         },
     }
 ]

@@ -19,6 +19,7 @@ from notifications.intake import validate_event
 from notifications.models import Attempt, Delivery, Event, NotificationRule
 from shops import services as shop_services
 from shops.models import Shop, ShopKey
+from shops.orders import demo as orders_demo
 
 from . import services
 from .audit import Actor
@@ -288,6 +289,7 @@ class _Story:
         self.settings_changed()
         self.payments()
         self.tests_of_the_new_shop()
+        self.payment_orders()
         self.shape()
 
     @contextmanager
@@ -408,6 +410,17 @@ class _Story:
                 },
             }
             notification_services.accept_event(valid=validate_event(body))
+
+    def payment_orders(self) -> None:
+        shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
+        orders_demo.tell(
+            at=self.at,
+            now=self.now,
+            claire=_actor("claire", "192.0.2.17"),
+            paul=_actor("paul", "192.0.2.44"),
+            shops={"paris": shops[PARIS], "lyon": shops[LYON], "online": shops[ONLINE], "boreal": shops[BOREAL]},
+            failing=FAILING_ADDRESS,
+        )
 
     def shape(self) -> None:
         """Give each delivery older than a quarter of an hour the end it would have had.

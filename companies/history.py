@@ -17,6 +17,7 @@ from notifications.models import NotificationRule
 from notifications.templating import FIELDS
 from notifications.wording import trigger_label
 from shops.models import ShopKey
+from shops.orders.models import PaymentOrder
 
 from . import access, permissions
 from .models import AuditEntry, Contact, Membership, Role
@@ -31,6 +32,8 @@ OBJECTS = {
     "user": gettext_lazy("Compte utilisateur"),
     "sftpaccount": gettext_lazy("Compte SFTP"),
     "delivery": gettext_lazy("Envoi"),
+    "paymentorder": gettext_lazy("Ordre de paiement"),
+    "paymentordertemplate": gettext_lazy("Modèle d'ordre de paiement"),
 }
 _MODELS = {
     "company": "companies.Company",
@@ -42,8 +45,10 @@ _MODELS = {
     "user": "companies.User",
     "sftpaccount": "companies.SftpAccount",
     "delivery": "notifications.Delivery",
+    "paymentorder": "shops.PaymentOrder",
+    "paymentordertemplate": "shops.PaymentOrderTemplate",
 }
-_SHOP_OBJECTS = ("shop", "notificationrule", "contract", "shopkey", "delivery")
+_SHOP_OBJECTS = ("shop", "notificationrule", "contract", "shopkey", "delivery", "paymentorder", "paymentordertemplate")
 _LABELS = {
     "role": gettext_lazy("rôle"),
     "shops": gettext_lazy("boutiques"),
@@ -66,11 +71,14 @@ def entries(membership: Membership) -> QuerySet[AuditEntry]:
         shop_ids = [str(key) for key in shops.values_list("pk", flat=True)]
         rule_ids = NotificationRule.objects.filter(shop__in=shops).values_list("pk", flat=True)
         key_ids = ShopKey.objects.filter(shop__in=shops).values_list("pk", flat=True)
+        # The newest ones: a query holds only so many keys.
+        order_ids = PaymentOrder.objects.filter(shop__in=shops).values_list("pk", flat=True)[:500]
         found = found.filter(
             ~Q(object_type__in=_SHOP_OBJECTS)
             | Q(object_type="shop", object_id__in=shop_ids)
             | Q(object_type="notificationrule", object_id__in=[str(key) for key in rule_ids])
             | Q(object_type="shopkey", object_id__in=[str(key) for key in key_ids])
+            | Q(object_type="paymentorder", object_id__in=[str(key) for key in order_ids])
         )
     return found.order_by("-at", "-pk")
 
@@ -104,7 +112,7 @@ def changes_in_words(entry: AuditEntry) -> list[tuple[str, str, str]]:
     """(field, before, after) of each change."""
     return [
         (
-            _field_label(entry.object_type, name),
+            field_label(entry.object_type, name),
             _value(entry.object_type, name, pair[0]),
             _value(entry.object_type, name, pair[1]),
         )
@@ -123,7 +131,8 @@ def _field(object_type: str, name: str) -> Any:
         return None
 
 
-def _field_label(object_type: str, name: str) -> str:
+def field_label(object_type: str, name: str) -> str:
+    """The name of a changed field as the history shows it."""
     kind, _dot, rest = name.partition(".")
     if kind == "rights" and rest:
         return _("Droits sur la boutique %(site_id)s") % {"site_id": rest}

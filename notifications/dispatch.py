@@ -21,7 +21,7 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
-from . import broadcasts, retry
+from . import broadcasts, hooks, retry
 from .catalogue import Channel
 from .models import Attempt, Delivery
 from .transports.base import Result
@@ -180,6 +180,7 @@ def deliver_until_idle(clock: Clock = timezone.now, stop: Callable[[], bool] = l
     tally = Tally()
     close_old_connections()
     sweep(clock())
+    hooks.tick(clock())
     while not stop():
         batch = claim(owner, clock(), Channel.EMAIL, settings.DELIVERY_BATCH_SIZE)
         if not batch:

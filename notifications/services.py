@@ -21,7 +21,7 @@ from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, SftpAccount, User
 from shops.models import Shop
 
-from . import addresses, catalogue, doorbell, emails, resolver, selectors, templating, wording
+from . import addresses, catalogue, doorbell, emails, hooks, resolver, selectors, templating, wording
 from .catalogue import SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import CompanyFacts, EventFacts, ShopFacts
 from .intake import EventConflict, ValidEvent
@@ -44,6 +44,8 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "account.password_changed": ("account_security",),
     "account.password_reset_requested": ("account_security",),
     "address.checked": ("address_check",),
+    "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
+    "payment_order.problem": ("payment_order_problem",),
 }
 
 
@@ -56,6 +58,7 @@ def publish(
     mode: str = "PRODUCTION",
     data: dict[str, Any] | None = None,
     occasion: dict[str, Any] | None = None,
+    occasions: dict[str, dict[str, Any]] | None = None,
     event_id: str = "",
     occurred_at: datetime | None = None,
     body_hash: str = "",
@@ -70,6 +73,9 @@ def publish(
         shop, account: what it is about.
         data: what mails and calls tell of it.
         occasion: what only this occasion knows of its recipients, see `resolver.resolve`.
+        occasions: the same where the notifications of one event differ in it: notification code →
+            occasion; notifications without an entry are left out. A `language` in an occasion
+            is that of its addressee.
         event_id: unique per company; made here for internal events.
 
     Returns:
@@ -95,6 +101,10 @@ def publish(
     shop_facts = facts.shops[0] if shop else None
     rows: list[Delivery] = []
     for code in NOTIFICATIONS_OF_EVENT.get(type, ()):
+        if occasions is not None:
+            if code not in occasions:
+                continue
+            occasion = occasions[code]
         decisions = resolver.resolve(
             facts,
             code,
@@ -102,10 +112,12 @@ def publish(
             account=selectors.account_facts(account, company) if account else None,
             occasion=occasion,
         )
-        rows += _deliveries(event, facts, decisions, account=account)
+        language = (occasion or {}).get("language", "")
+        rows += _deliveries(event, facts, decisions, account=account, language=language)
     if shop_facts:
         rows += _rule_deliveries(event, facts, shop_facts, rules)
     Delivery.objects.bulk_create(rows)
+    hooks.event_recorded(event)
     if rows:
         transaction.on_commit(doorbell.ring, robust=True)
     return event
@@ -136,6 +148,7 @@ def _deliveries(
     *,
     rule: NotificationRule | None = None,
     account: User | SftpAccount | None = None,
+    language: str = "",
 ) -> list[Delivery]:
     """Outbox rows for the delivered decisions of one notification, sharing one frozen message.
 
@@ -149,7 +162,7 @@ def _deliveries(
         return []
     message = None
     if sent:
-        language = _language(event, company, account)
+        language = language or _language(event, company, account)
         with translation.override(language):
             message = emails.compose(event, sent[0].notification, language, rule=rule, account=account)
         message.save(force_insert=True)

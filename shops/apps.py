@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -5,3 +7,7 @@ from django.utils.translation import gettext_lazy as _
 class ShopsConfig(AppConfig):
     name = "shops"
     verbose_name = _("Boutiques")
+
+    def ready(self) -> None:
+        # Attaches payment orders to events and to the worker's clock (notifications.hooks).
+        import_module("shops.orders.services")

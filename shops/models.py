@@ -165,3 +165,7 @@ class ShopKey(models.Model):
     @property
     def is_public(self) -> bool:
         return self.kind in self.PUBLIC
+
+
+# Last, because they point at Shop: models of the payment orders belong to this app as well.
+from .orders.models import PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate  # noqa: E402, F401

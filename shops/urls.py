@@ -30,4 +30,5 @@ urlpatterns = [
         name="three_d_secure_activate",
     ),
     path("", include("notifications.rule_urls")),
+    path("", include("shops.orders.urls")),
 ]

@@ -14,6 +14,7 @@ from companies.models import Company, Contact, Membership, MembershipShop, Role,
 from notifications import addresses
 from notifications.models import ApiToken, Delivery, Event, Message, NotificationRule
 from shops.models import Contract, Shop, ShopKey
+from shops.orders.models import PaymentOrder, end_of_day
 
 PASSWORD = "une-phrase-de-passe-2026"
 
@@ -76,6 +77,25 @@ class ShopKeyFactory(DjangoModelFactory[ShopKey]):
     shop = factory.SubFactory(ShopFactory)
     kind = ShopKey.Kind.TEST
     value = factory.Sequence(lambda n: f"cle-de-test-{n}")
+
+
+class PaymentOrderFactory(DjangoModelFactory[PaymentOrder]):
+    """An order of 49,90 EUR by e-mail that was never sent, valid for thirty days."""
+
+    class Meta:
+        model = PaymentOrder
+
+    shop = factory.SubFactory(ShopFactory)
+    mode = "PRODUCTION"
+    reference = factory.Sequence(lambda n: f"CMD-{n:04d}")
+    amount = 4990
+    currency = "EUR"
+    channel = "email"
+    recipient = "jeanne@acheteur.example"
+    subject = "Votre ordre de paiement"
+    body = "Bonjour,\n\n%url%"
+    valid_until = factory.LazyFunction(lambda: timezone.localdate() + timedelta(days=30))
+    expires_at = factory.LazyAttribute(lambda order: end_of_day(order.valid_until, order.shop.company.time_zone))
 
 
 class UserFactory(DjangoModelFactory[User]):

@@ -12,13 +12,14 @@ from companies.models import Company, Role
 from companies.permissions import PERMISSIONS
 from notifications.addresses import normalise
 from notifications.unsubscribing import make_token
-from shops.models import Shop
+from shops.models import PaymentOrderTemplate, Shop
 from tests.factories import (
     CompanyFactory,
     ContractFactory,
     DeliveryFactory,
     EventFactory,
     NotificationRuleFactory,
+    PaymentOrderFactory,
     SftpAccountFactory,
     ShopFactory,
     ShopKeyFactory,
@@ -43,6 +44,7 @@ MANAGER_POST_OBJECT: Expected = (302, 405, 405, 405, 405, 404)
 ADMIN_CONFIRMED: Expected = (302, 403, 403, 302, 404, 404)
 # One shop only: straight to it. The other company has none: a page that says so.
 SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
+MANAGER_PAGE: Expected = (302, 403, 200, 200, 200, 404)
 API: Expected = (401, 401, 401, 401, 401, 401)
 PUBLIC: Expected = (200, 200, 200, 200, 200, 200)
 GONE: Expected = (404, 404, 404, 404, 404, 404)
@@ -90,6 +92,26 @@ EXPECTED: dict[str, Expected] = {
     "status/": PUBLIC,
     "status/feed/": PUBLIC,
     "newsletter/unsubscribe/<str:token>/": PUBLIC,
+    "payment-orders/": PAGE,
+    "payment-orders/new/": MANAGER_PAGE,
+    "payment-orders/preview/<str:site_id>/": MANAGER_CONFIRM,
+    "payment-orders/templates/": MANAGER_PAGE,
+    "payment-orders/templates/<str:site_id>/new/": MANAGER_CONFIRM,
+    "payment-orders/templates/<str:site_id>/<int:key>/": MANAGER_CONFIRM,
+    "payment-orders/templates/<str:site_id>/<int:key>/duplicate/": MANAGER_POST,
+    "payment-orders/templates/<str:site_id>/<int:key>/delete/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/": OBJECT,
+    "payment-orders/<uuid:key>/edit/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/validity/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/resend/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/cancel/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/reactivate/": MANAGER_CONFIRM,
+    "payment-orders/<uuid:key>/handed-over/": MANAGER_CONFIRM,
+    # Whoever has the link; its own tests are in tests/shops/test_payment_order_public.py.
+    "orders/<str:token>/": PUBLIC,
+    "orders/<str:token>/pay/": (405,) * 6,
+    "orders/<str:token>/problem/": PUBLIC,
+    "orders/<str:token>/problem/done/": GONE,
     "account/": (302, 200, 200, 200, 200, 200),
     "api/v1/events": (405,) * 6,
     "api/v1/companies/<reference>/delivery-tables": API,
@@ -139,14 +161,21 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     """A function that puts objects of the first company into a route."""
     company, shop = Company.objects.get(reference="mienne"), Shop.objects.get(site_id="10000001")
     rule = NotificationRuleFactory(shop=shop, reference="ma-regle")
+
+    def order_template(shop: Shop) -> PaymentOrderTemplate:
+        return PaymentOrderTemplate.objects.create(shop=shop, name="Modèle", subject="Objet", body="%url%")
+
     values = {
         "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
+        "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
+        "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
         "<str:token>": lambda: make_token(company.pk, normalise(company.manager_contact.email)),
         "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
         "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
         "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
+        "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{order_template(shop).pk}",
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,
@@ -210,6 +239,8 @@ def test_rights_on_one_shop_open_nothing_of_another(
         ("settings/shops/<str:site_id>/contracts/", "/settings/shops/99999999/contracts/"),
         ("settings/company/authentication/<int:key>/activate/", "/settings/company/authentication/999999/activate/"),
         ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
+        ("payment-orders/<uuid:key>/", "/payment-orders/00000000-0000-4000-8000-000000000000/"),
+        ("payment-orders/<uuid:key>/edit/", "/payment-orders/00000000-0000-4000-8000-000000000000/edit/"),
         ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),
     ],
 )

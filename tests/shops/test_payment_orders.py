@@ -1,0 +1,699 @@
+"""Payment orders: what is created, who receives what on the wire, and what time and payments do to them."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.utils import timezone
+
+from companies.audit import Actor, StaleVersion
+from companies.models import AuditEntry
+from notifications import dispatch, hooks, resolver
+from notifications.intake import validate_event
+from notifications.models import Delivery, Event, Message
+from notifications.selectors import company_facts
+from notifications.services import accept_event
+from shops.models import Shop
+from shops.orders import selectors, services, text
+from shops.orders.models import PaymentOrder, PaymentOrderTemplate
+from shops.orders.selectors import SendState
+from tests.factories import CompanyFactory, NotificationRuleFactory, PaymentOrderFactory, ShopFactory
+from tests.smtp import Received, SmtpServer
+
+pytestmark = pytest.mark.django_db
+ACTOR = Actor("Claire Morel")
+PARIS = ZoneInfo("Europe/Paris")
+# The worker closes and opens its connections, as it does between its looks at the outbox.
+sends = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    company = CompanyFactory(reference="lumiere", manager__email="claire@lumiere.example")
+    return ShopFactory(
+        company=company, site_id="10000001", name="Lumière Paris", manager_email="paris@lumiere.example",
+        url="https://paris.lumiere.example",
+    )  # fmt: skip
+
+
+def create(shop: Shop, **fields: Any) -> list[PaymentOrder]:
+    values: dict[str, Any] = {
+        "mode": "PRODUCTION",
+        "channel": "email",
+        "amount": 24900,
+        "currency": "EUR",
+        "recipients": ["jeanne@acheteur.example"],
+        "reference": "CMD-41",
+        **fields,
+    }
+    return services.payment_order_create(shop=shop, actor=ACTOR, **values)
+
+
+def reread(order: PaymentOrder) -> PaymentOrder:
+    return selectors.with_delivery(PaymentOrder.objects.select_related("shop__company")).get(pk=order.pk)
+
+
+def headers(mail: Received) -> tuple[str, str, str, str]:
+    message = mail.message
+    return (
+        message["X-BOM-Notification"],
+        str(message["To"]),
+        str(message["Cc"] or ""),
+        str(message["Reply-To"] or ""),
+    )
+
+
+def kinds(order: PaymentOrder) -> list[str]:
+    return list(order.entries.order_by("pk").values_list("kind", flat=True))
+
+
+# --- Who receives what ----------------------------------------------------------------------------
+
+
+@sends
+def test_the_buyer_gets_the_order_and_each_ticked_copy_is_a_message_of_its_own(
+    shop: Shop, smtp_server: SmtpServer
+) -> None:
+    order = create(shop, copy_to_manager=True, extra_copy="atelier@lumiere.example", language="en")[0]
+    dispatch.deliver_until_idle()
+    assert sorted(headers(mail) for mail in smtp_server.received) == [
+        ("payment_order", "jeanne@acheteur.example", "", "paris@lumiere.example"),
+        ("payment_order_copy", "paris@lumiere.example", "", ""),
+        ("payment_order_extra_copy", "atelier@lumiere.example", "", "paris@lumiere.example"),
+    ]
+    assert all(len(mail.rcpt_tos) == 1 for mail in smtp_server.received)
+    mail = smtp_server.to("jeanne@acheteur.example")[0]
+    # The buyer's language is the order's, the shop's own people read the shop's.
+    assert mail.message["Content-Language"] == "en"
+    assert mail.message["Subject"] == "Your payment order"
+    for part in (mail.text, mail.html):
+        assert text.public_url(order) in part
+        assert "paris@lumiere.example" in part
+        assert "249.00 EUR" in part
+    copy = smtp_server.to("paris@lumiere.example")[0]
+    assert copy.message["Content-Language"] == "fr"
+    assert "249,00\N{NO-BREAK SPACE}EUR" in copy.text or "249,00 EUR" in copy.text
+    assert f"/payment-orders/{order.pk}/" in copy.text
+    assert text.public_url(order) not in copy.text
+
+
+@sends
+def test_what_is_sent_is_what_the_delivery_table_said_just_before(shop: Shop, smtp_server: SmtpServer) -> None:
+    facts = company_facts(shop.company)
+    lines = {
+        (line.notification, line.address)
+        for line in resolver.resolve_all(facts)
+        if line.delivers and line.notification in ("payment_order_copy", "payment_order_problem")
+    }
+    order = create(shop, copy_to_manager=True)[0]
+    services.payment_order_report_problem(
+        order=order, name="Jeanne", email="jeanne@acheteur.example", message="Rien ne marche", nonce="a" * 32
+    )
+    dispatch.deliver_until_idle()
+    sent = {
+        (mail.message["X-BOM-Notification"], str(mail.message["To"]))
+        for mail in smtp_server.received
+        if mail.message["X-BOM-Notification"] != "payment_order"
+    }
+    assert (
+        sent
+        == lines
+        == {
+            ("payment_order_copy", "paris@lumiere.example"),
+            ("payment_order_problem", "paris@lumiere.example"),
+        }
+    )
+
+
+@sends
+def test_without_the_box_no_copy_leaves(shop: Shop, smtp_server: SmtpServer) -> None:
+    create(shop)
+    dispatch.deliver_until_idle()
+    assert [headers(mail)[:2] for mail in smtp_server.received] == [("payment_order", "jeanne@acheteur.example")]
+
+
+@pytest.mark.parametrize(
+    ("manager", "extra", "ticked", "expected"),
+    [
+        ("paris@lumiere.example", "PARIS@Lumiere.example", True, ["payment_order", "payment_order_copy"]),
+        ("paris@lumiere.example", "PARIS@Lumiere.example", False, ["payment_order", "payment_order_extra_copy"]),
+        ("paris@lumière.example", "paris@xn--lumire-6ua.example", True, ["payment_order", "payment_order_copy"]),
+        ("paris@lumiere.example", "Jeanne@acheteur.example", True, ["payment_order", "payment_order_copy"]),
+        ("", "claire@lumiere.example", True, ["payment_order", "payment_order_copy"]),
+        (
+            "paris@lumiere.example",
+            "autre@lumiere.example",
+            True,
+            ["payment_order", "payment_order_copy", "payment_order_extra_copy"],
+        ),
+    ],
+)
+def test_a_second_address_that_receives_the_order_already_gets_it_once(
+    shop: Shop, manager: str, extra: str, ticked: bool, expected: list[str]
+) -> None:
+    shop.manager_email = manager
+    shop.save()
+    order = create(shop, extra_copy=extra, copy_to_manager=ticked)[0]
+    assert sorted(Delivery.objects.values_list("notification", flat=True)) == expected
+    shown = selectors.audience(
+        selectors.shop_facts(shop), recipients=[order.recipient], copy_to_manager=ticked, extra_copy=extra
+    )
+    told = [row.decision.notification for row in shown if row.delivers and row.decision.notification in expected]
+    assert sorted(told) == expected
+
+
+@sends
+def test_the_copy_of_a_shop_without_an_address_goes_to_the_contact_gestionnaire(
+    shop: Shop, smtp_server: SmtpServer
+) -> None:
+    shop.manager_email = ""
+    shop.save()
+    create(shop, copy_to_manager=True)
+    dispatch.deliver_until_idle()
+    assert {headers(mail) for mail in smtp_server.received} == {
+        ("payment_order", "jeanne@acheteur.example", "", "claire@lumiere.example"),
+        ("payment_order_copy", "claire@lumiere.example", "", ""),
+    }
+
+
+@sends
+def test_a_test_order_says_so_first_in_the_subject(shop: Shop, smtp_server: SmtpServer) -> None:
+    create(shop, mode="TEST", subject="Réglez à %shop_name%", body="%url%")
+    dispatch.deliver_until_idle()
+    mail = smtp_server.received[0]
+    assert mail.message["Subject"] == "[TEST] Réglez à Lumière Paris"
+    assert mail.message["X-BOM-Mode"] == "TEST"
+
+
+# --- Creating -------------------------------------------------------------------------------------
+
+
+def test_several_recipients_make_an_order_each_with_a_numbered_reference(shop: Shop) -> None:
+    found = create(shop, recipients=["a@acheteur.example", "b@acheteur.example", "c@acheteur.example"])
+    assert [(order.reference, order.recipient) for order in found] == [
+        ("CMD-41-001", "a@acheteur.example"),
+        ("CMD-41-002", "b@acheteur.example"),
+        ("CMD-41-003", "c@acheteur.example"),
+    ]
+    assert len({order.token for order in found}) == 3
+    assert min(len(order.token) for order in found) >= 43, "256 bits in base64"
+    assert Delivery.objects.filter(notification="payment_order").count() == 3
+
+
+def test_an_order_without_reference_language_text_and_date_gets_the_defaults(shop: Shop) -> None:
+    order = create(shop, reference="")[0]
+    assert order.reference.startswith("OP-")
+    assert (order.language, order.subject) == ("fr", "Votre ordre de paiement")
+    assert order.valid_until == timezone.now().astimezone(PARIS).date() + timedelta(days=30)
+    assert kinds(order) == ["created", "sent"]
+    entry = AuditEntry.objects.get(action="payment_order.created")
+    assert entry.changes["reference"] == [None, order.reference]
+
+
+def test_the_default_template_of_the_language_is_taken(shop: Shop) -> None:
+    for language, subject in (("fr", "Le vôtre"), ("en", "Yours")):
+        services.order_template_save(
+            shop=shop, actor=ACTOR, language=language, name="M", subject=subject, body="%amount% %url%", is_default=True
+        )
+    assert create(shop, language="en")[0].subject == "Yours"
+    assert create(shop)[0].subject == "Le vôtre"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "named"),
+    [
+        ({"valid_until": date(2020, 1, 1)}, "valid_until", "01/01/2020"),
+        ({"valid_until": date(2999, 1, 1)}, "valid_until", "01/01/2999"),
+        ({"recipients": []}, "recipients", "adresse"),
+        ({"recipients": ["pas une adresse"]}, "recipients", "pas une adresse"),
+        ({"reference": "é" * 3}, "reference", "64"),
+        ({"reference": "x" * 62, "recipients": ["a@b.example", "c@d.example"]}, "reference", "64"),
+        ({"subject": "%prix% à payer"}, "subject", "%prix%"),
+        ({"body": "Réglez %montant%"}, "body", "%montant%"),
+        ({"currency": "euro"}, "currency", "ISO 4217"),
+        ({"extra_copy": "a@b.example; c@d.example"}, "extra_copy", "une seule"),
+        ({"channel": "url", "recipients": ["a@b.example", "c@d.example"]}, "recipients", "un seul"),
+        ({"channel": "url", "recipients": [], "send_at": timezone.now() + timedelta(days=1)}, "send_at", "lien"),
+        ({"send_at": datetime(2020, 1, 1, tzinfo=PARIS)}, "send_at", "futur"),
+        ({"capture_delay": 400}, "capture_delay", "365"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name_and_nothing_is_written(
+    shop: Shop, fields: dict[str, Any], field: str, named: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        create(shop, **fields)
+    assert named in " ".join(caught.value.message_dict[field])
+    assert not PaymentOrder.objects.exists() and not Event.objects.exists()
+
+
+def test_ninety_days_are_the_longest_validity(shop: Shop) -> None:
+    today = timezone.now().astimezone(PARIS).date()
+    assert create(shop, valid_until=today + timedelta(days=90))
+    with pytest.raises(ValidationError):
+        create(shop, valid_until=today + timedelta(days=91))
+
+
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+@pytest.mark.parametrize("whose", ["shop", "company"])
+def test_a_shop_that_is_not_active_sends_nothing_and_says_why(shop: Shop, status: str, whose: str) -> None:
+    order = create(shop)[0]
+    Delivery.objects.all().delete()
+    target = shop if whose == "shop" else shop.company
+    target.status = status
+    target.save()
+    for act in (
+        lambda: create(Shop.objects.get(pk=shop.pk)),
+        lambda: services.payment_order_resend(order=order, actor=ACTOR),
+        lambda: services.payment_order_update(order=order, actor=ACTOR, version=1, amount=1),
+    ):
+        with pytest.raises(ValidationError, match="sécurité"):
+            act()
+    assert not Delivery.objects.exists()
+
+
+# --- Send state -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("queued", SendState.IN_PROGRESS),
+        ("sending", SendState.IN_PROGRESS),
+        ("retry", SendState.IN_PROGRESS),
+        ("sent", SendState.SENT),
+        ("dead", SendState.FAILED),
+        ("not_sent", SendState.FAILED),
+        ("cancelled", SendState.CANCELLED),
+    ],
+)
+def test_the_send_state_follows_the_delivery_and_is_found_by_its_filter(shop: Shop, status: str, expected: str) -> None:
+    order = create(shop)[0]
+    Delivery.objects.update(status=status)
+    assert selectors.send_state(reread(order)) == expected
+    everything = selectors.with_delivery(PaymentOrder.objects.all())
+    for state in SendState.values:
+        found = selectors.filtered(everything, now=timezone.now(), sending=state)
+        assert list(found) == ([order] if state == expected else []), state
+
+
+def test_links_and_deferred_orders_have_send_states_of_their_own(shop: Shop) -> None:
+    link = create(shop, channel="url", recipients=[])[0]
+    later = create(shop, send_at=timezone.now() + timedelta(hours=2))[0]
+    assert not Delivery.objects.exists()
+    assert selectors.send_state(reread(link)) == SendState.MANUAL
+    assert selectors.send_state(reread(later)) == SendState.SCHEDULED
+    everything = selectors.with_delivery(PaymentOrder.objects.all())
+    assert list(selectors.filtered(everything, now=timezone.now(), sending="manual")) == [link]
+    assert list(selectors.filtered(everything, now=timezone.now(), sending="scheduled")) == [later]
+    services.payment_order_handed_over(order=link, actor=ACTOR)
+    assert selectors.send_state(reread(link)) == SendState.SENT
+    assert list(selectors.filtered(everything, now=timezone.now(), sending="sent")) == [link]
+
+
+def test_a_resent_order_shows_the_state_of_the_newest_sending(shop: Shop) -> None:
+    order = create(shop)[0]
+    Delivery.objects.update(status="dead")
+    services.payment_order_resend(order=order, actor=ACTOR)
+    assert selectors.send_state(reread(order)) == SendState.IN_PROGRESS
+    assert kinds(order) == ["created", "sent", "resent"]
+
+
+def test_resending_goes_to_todays_manager_and_stops_what_still_waited(shop: Shop) -> None:
+    order = create(shop, copy_to_manager=True)[0]
+    shop.manager_email = "nouvelle@lumiere.example"
+    shop.save()
+    services.payment_order_resend(order=order, actor=ACTOR)
+    waiting = Delivery.objects.filter(status="queued")
+    assert {row.address for row in waiting} == {"jeanne@acheteur.example", "nouvelle@lumiere.example"}
+    assert Delivery.objects.filter(status="cancelled").count() == 2
+
+
+# --- Deferred sending and expiry ------------------------------------------------------------------
+
+
+@sends
+def test_a_deferred_order_leaves_once_when_its_time_has_come(shop: Shop, smtp_server: SmtpServer) -> None:
+    when = timezone.now() + timedelta(days=2)
+    order = create(shop, send_at=when, copy_to_manager=True)[0]
+    call_command("deliver", "--once", "--at", (when - timedelta(minutes=1)).isoformat())
+    assert smtp_server.received == []
+    # The recipients are those of the day of sending.
+    shop.manager_email = "nouvelle@lumiere.example"
+    shop.save()
+    for _again in range(2):
+        call_command("deliver", "--once", "--at", (when + timedelta(seconds=1)).isoformat())
+    assert sorted(headers(mail)[1] for mail in smtp_server.received) == [
+        "jeanne@acheteur.example",
+        "nouvelle@lumiere.example",
+    ]
+    assert selectors.send_state(reread(order)) == SendState.SENT
+    assert kinds(order) == ["created", "sent"]
+
+
+@sends
+def test_a_deferred_order_that_was_cancelled_or_whose_shop_was_suspended_never_leaves(
+    shop: Shop, smtp_server: SmtpServer
+) -> None:
+    when = timezone.now() + timedelta(days=2)
+    cancelled = create(shop, send_at=when)[0]
+    services.payment_order_cancel(order=cancelled, actor=ACTOR)
+    suspended = create(shop, send_at=when)[0]
+    shop.status = "suspended"
+    shop.save()
+    hooks.tick(when + timedelta(seconds=1))
+    dispatch.deliver_until_idle(lambda: when + timedelta(seconds=1))
+    assert smtp_server.received == []
+    assert kinds(suspended) == ["created", "not_sent"]
+    assert selectors.send_state(reread(suspended)) == SendState.CANCELLED
+
+
+def test_an_order_is_valid_to_the_end_of_its_day_in_the_companys_time_zone(shop: Shop) -> None:
+    shop.company.time_zone = "America/Toronto"
+    shop.company.save()
+    with time_machine.travel(datetime(2026, 11, 24, 15, tzinfo=PARIS), tick=False):
+        order = create(shop, valid_until=date(2026, 12, 1))[0]
+    toronto = ZoneInfo("America/Toronto")
+    assert order.state_at(datetime(2026, 12, 1, 23, 59, 59, tzinfo=toronto)) == "in_progress"
+    assert order.state_at(datetime(2026, 12, 2, 0, 0, tzinfo=toronto)) == "expired"
+
+
+def test_expiry_follows_the_clock_with_and_without_the_worker(shop: Shop) -> None:
+    order = create(shop)[0]
+    end = order.expires_at
+    everything = selectors.with_delivery(PaymentOrder.objects.all())
+    for ticked in (False, True):
+        if ticked:
+            hooks.tick(end)
+            hooks.tick(end + timedelta(days=1))
+        for now, state in ((end - timedelta(seconds=1), "in_progress"), (end, "expired")):
+            assert reread(order).state_at(now) == state
+            for wanted in PaymentOrder.Status.values:
+                found = selectors.filtered(everything, now=now, state=wanted)
+                assert found.exists() == (wanted == state), (ticked, now, wanted)
+    assert kinds(order) == ["created", "sent", "expired"]
+    assert order.entries.get(kind="expired").at == end
+
+
+def test_a_new_date_opens_an_expired_order_again_without_sending(shop: Shop) -> None:
+    order = create(shop)[0]
+    Delivery.objects.all().delete()
+    with time_machine.travel(order.expires_at + timedelta(days=1), tick=False):
+        hooks.tick(timezone.now())
+        today = timezone.now().astimezone(PARIS).date()
+        with pytest.raises(ValidationError):
+            services.payment_order_set_validity(
+                order=order, actor=ACTOR, version=1, valid_until=today - timedelta(days=1)
+            )
+        services.payment_order_set_validity(order=order, actor=ACTOR, version=1, valid_until=today)
+        assert reread(order).state == "in_progress"
+        assert reread(order).token == order.token
+    assert kinds(order) == ["created", "sent", "expired", "validity"]
+    assert not Delivery.objects.exists()
+
+
+# --- Changing, cancelling, reactivating -----------------------------------------------------------
+
+
+@sends
+def test_a_changed_order_leaves_again_with_the_same_link(shop: Shop, smtp_server: SmtpServer) -> None:
+    order = create(shop)[0]
+    dispatch.deliver_until_idle()
+    changed, changes = services.payment_order_update(
+        order=order, actor=ACTOR, version=1, amount=19900, recipient="paul@acheteur.example"
+    )
+    dispatch.deliver_until_idle()
+    assert changes == {"amount": [24900, 19900], "recipient": ["jeanne@acheteur.example", "paul@acheteur.example"]}
+    mail = smtp_server.to("paul@acheteur.example")[0]
+    assert text.public_url(order) in mail.text and "199,00" in mail.text
+    assert changed.version == 2
+    with pytest.raises(StaleVersion):
+        services.payment_order_update(order=order, actor=ACTOR, version=1, amount=1)
+
+
+def test_cancelling_stops_the_mail_that_waits_and_reactivating_opens_the_link(shop: Shop) -> None:
+    order = create(shop, copy_to_manager=True)[0]
+    services.payment_order_cancel(order=order, actor=ACTOR)
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"cancelled"}
+    with pytest.raises(ValidationError):
+        services.payment_order_resend(order=order, actor=ACTOR)
+    with pytest.raises(ValidationError):
+        services.payment_order_cancel(order=order, actor=ACTOR)
+    services.payment_order_reactivate(order=order, actor=ACTOR)
+    assert reread(order).state == "in_progress"
+    assert kinds(order) == ["created", "sent", "cancelled", "reactivated"]
+
+
+def test_a_cancelled_order_cannot_be_reactivated_after_its_date(shop: Shop) -> None:
+    order = create(shop)[0]
+    services.payment_order_cancel(order=order, actor=ACTOR)
+    with time_machine.travel(order.expires_at, tick=False), pytest.raises(ValidationError, match="date de validité"):
+        services.payment_order_reactivate(order=order, actor=ACTOR)
+
+
+# --- Payments -------------------------------------------------------------------------------------
+
+
+def payment(shop: Shop, kind: str = "payment.accepted", **data: Any) -> Event:
+    body = {
+        "id": f"evt-{Event.objects.count()}",
+        "type": kind,
+        "site_id": shop.site_id,
+        "mode": data.pop("mode", "PRODUCTION"),
+        "occurred_at": "2026-11-24T10:00:00Z",
+        "data": {"source": "PAYMENT_ORDER", "transaction_id": "a1b2c3", "amount": 24900, "currency": "EUR", **data},
+    }
+    return accept_event(valid=validate_event(body))[1]
+
+
+@pytest.mark.parametrize("by", ["token", "reference"])
+def test_an_accepted_payment_from_the_platform_finalises_the_order(shop: Shop, by: str) -> None:
+    order, other = create(shop)[0], create(shop, reference="CMD-42")[0]
+    payment(shop, **({"payment_order": order.token} if by == "token" else {"order_id": "CMD-41"}))
+    found = reread(order)
+    assert (found.state, found.transaction_id, found.last_result) == ("finalised", "a1b2c3", "accepted")
+    assert found.finalised_at == datetime(2026, 11, 24, 10, tzinfo=ZoneInfo("UTC"))
+    assert reread(other).state == "in_progress"
+    assert kinds(order) == ["created", "sent", "accepted"]
+    for act in (services.payment_order_cancel, services.payment_order_resend, services.payment_order_reactivate):
+        with pytest.raises(ValidationError):
+            act(order=order, actor=ACTOR)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"order_id": "CMD-41", "source": "FORM"},
+        {"order_id": "CMD-41", "mode": "TEST"},
+        {"order_id": "CMD-4"},
+        {"payment_order": ["CMD-41"]},
+        {"payment_order": "x" * 43},
+        {},
+    ],
+)
+def test_payments_that_are_not_of_this_order_leave_it_alone(shop: Shop, data: dict[str, Any]) -> None:
+    order = create(shop)[0]
+    payment(shop, **data)
+    assert reread(order).state == "in_progress"
+    assert kinds(order) == ["created", "sent"]
+
+
+def test_another_shop_cannot_pay_an_order_by_its_token(shop: Shop) -> None:
+    order = create(shop)[0]
+    payment(ShopFactory(company=shop.company), payment_order=order.token)
+    assert reread(order).state == "in_progress"
+
+
+def test_of_two_orders_with_one_reference_the_open_one_with_that_amount_is_paid(shop: Shop) -> None:
+    paid, same, newer = create(shop)[0], create(shop)[0], create(shop, amount=100)[0]
+    PaymentOrder.objects.filter(pk=paid.pk).update(status="finalised")
+    payment(shop, order_id="CMD-41")
+    assert [reread(order).status for order in (paid, same, newer)] == ["finalised", "finalised", "in_progress"]
+
+
+@pytest.mark.parametrize(("kind", "result"), [("payment.refused", "refused"), ("payment.abandoned", "abandoned")])
+def test_a_refused_or_abandoned_payment_is_noted_and_the_order_stays_open(shop: Shop, kind: str, result: str) -> None:
+    order = create(shop)[0]
+    payment(shop, kind, order_id="CMD-41")
+    found = reread(order)
+    assert (found.state, found.last_result) == ("in_progress", result)
+    assert kinds(order) == ["created", "sent", result]
+
+
+def test_money_that_arrives_after_expiry_or_cancellation_still_finalises(shop: Shop) -> None:
+    order = create(shop)[0]
+    services.payment_order_cancel(order=order, actor=ACTOR)
+    payment(shop, order_id="CMD-41")
+    assert reread(order).state == "finalised"
+
+
+@sends
+def test_the_simulator_publishes_real_events_that_fire_rules_once_per_form(shop: Shop, smtp_server: SmtpServer) -> None:
+    NotificationRuleFactory(shop=shop, triggers=["payment.accepted"], recipients=["compta@lumiere.example"])
+    order = create(shop, mode="TEST", channel="url", recipients=[])[0]
+    services.payment_order_simulate(order=order, result="refused", nonce="1" * 32)
+    assert reread(order).state == "in_progress"
+    for _twice in range(2):
+        services.payment_order_simulate(order=order, result="accepted", nonce="2" * 32)
+    dispatch.deliver_until_idle()
+    assert [str(mail.message["To"]) for mail in smtp_server.received] == ["compta@lumiere.example"]
+    event = Event.objects.get(type="payment.accepted")
+    assert (event.mode, event.data["source"], event.data["order_id"]) == ("TEST", "PAYMENT_ORDER", "CMD-41")
+    assert (event.data["amount"], event.data["currency"]) == (24900, "EUR")
+    assert reread(order).state == "finalised"
+    with pytest.raises(ValidationError):
+        services.payment_order_simulate(order=order, result="accepted", nonce="3" * 32)
+
+
+def test_a_production_order_is_never_paid_by_the_simulator(shop: Shop) -> None:
+    order = create(shop)[0]
+    with pytest.raises(ValidationError):
+        services.payment_order_simulate(order=order, result="accepted", nonce="1" * 32)
+    assert reread(order).state == "in_progress"
+
+
+# --- A buyer's problem ----------------------------------------------------------------------------
+
+
+@sends
+def test_a_problem_reaches_the_shop_manager_who_answers_the_buyer(shop: Shop, smtp_server: SmtpServer) -> None:
+    order = PaymentOrderFactory(shop=shop, reference="CMD-9", language="en")
+    report = services.payment_order_report_problem(
+        order=order,
+        name="Jeanne Roy",
+        email="jeanne@acheteur.example",
+        message="Le montant est faux.\nMerci de vérifier.",
+        nonce="4f1d7a90" + "0" * 24,
+    )
+    dispatch.deliver_until_idle()
+    assert (report.reference, report.told, report.repeated) == ("P-4F1D7A90", True, False)
+    mail = smtp_server.received[0]
+    assert headers(mail) == ("payment_order_problem", "paris@lumiere.example", "", "jeanne@acheteur.example")
+    assert mail.message["Content-Language"] == "fr"
+    assert "CMD-9" in mail.message["Subject"]
+    for line in ("Le montant est faux.", "Merci de vérifier.", "Jeanne Roy", "P-4F1D7A90"):
+        assert line in mail.text
+    entry = order.entries.get()
+    assert (entry.kind, entry.details["message"]) == ("problem", "Le montant est faux.\nMerci de vérifier.")
+
+
+def test_the_same_form_twice_is_one_problem(shop: Shop) -> None:
+    order = PaymentOrderFactory(shop=shop)
+    values = {"order": order, "name": "J", "email": "j@acheteur.example", "nonce": "b" * 32}
+    first = services.payment_order_report_problem(message="Un", **values)
+    again = services.payment_order_report_problem(message="Deux", **values)
+    assert (again.reference, again.told, again.repeated) == (first.reference, True, True)
+    assert Delivery.objects.count() == 1 and order.entries.count() == 1
+
+
+@sends
+def test_what_a_buyer_types_stays_text(shop: Shop, smtp_server: SmtpServer) -> None:
+    order = PaymentOrderFactory(shop=shop)
+    hostile = "<script>alert(1)</script>\r\nBcc: victime@ailleurs.example\r\n\r\n%%LINK%% %%REASON%% <img src=x>"
+    services.payment_order_report_problem(
+        order=order,
+        name='Eve <b>"\N{RIGHT-TO-LEFT OVERRIDE}',
+        email="eve@acheteur.example",
+        message=hostile,
+        nonce="c" * 32,
+    )
+    dispatch.deliver_until_idle()
+    mail = smtp_server.received[0]
+    assert mail.rcpt_tos == ("paris@lumiere.example",)
+    assert mail.message["Bcc"] is None and not mail.message.defects
+    assert "<script>" not in mail.html and "<img" not in mail.html and "<b>" not in mail.html
+    assert "&lt;script&gt;" in mail.html
+    assert "%%LINK%%" not in mail.text and mail.text.count("Vous recevez ce message") == 1
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in mail.text
+
+
+# --- The message ----------------------------------------------------------------------------------
+
+
+def test_every_documented_placeholder_is_filled_in_the_orders_language(shop: Shop) -> None:
+    with time_machine.travel(datetime(2026, 11, 24, 23, 30, tzinfo=PARIS), tick=False):
+        order = create(
+            shop,
+            language="en",
+            valid_until=date(2026, 12, 24),
+            subject="%reference% %amount%",
+            body="%start_date% | %end_date% | %shop_name% | %shop_contact% | %shop_url%",
+        )[0]
+    filled = text.filled(order, "paris@lumiere.example")
+    assert filled.subject == "CMD-41 249.00 EUR"
+    assert filled.body.split("\n\n") == [
+        "24 November 2026 | 24 December 2026 | Lumière Paris | paris@lumiere.example | https://paris.lumiere.example",
+        text.public_url(order),
+    ], "a missing link is added at the end"
+
+
+def test_values_are_not_searched_for_placeholders_and_percent_signs_stay(shop: Shop) -> None:
+    shop.name = "%url% & 100%"
+    order = PaymentOrderFactory.build(shop=shop, body="20% de remise chez %shop_name%\n%url%", reference="R")
+    assert text.filled(order, "x@y.example").paragraphs == ["20% de remise chez %url% & 100%"]
+
+
+@sends
+def test_a_message_with_markup_arrives_inert(shop: Shop, smtp_server: SmtpServer) -> None:
+    create(shop, subject="Promo <b>", body="<a href='https://evil.example'>ici</a> %%REASON%%\n%url%")
+    dispatch.deliver_until_idle()
+    mail = smtp_server.received[0]
+    assert "<a href='https://evil.example'>" not in mail.html
+    assert mail.text.count("Vous recevez ce message") == 1
+
+
+def test_the_mails_of_an_order_say_the_same_in_both_parts(shop: Shop) -> None:
+    create(shop, copy_to_manager=True, extra_copy="a@lumiere.example")
+    for message in Message.objects.all():
+        for fact in ("CMD-41", "249,00"):
+            assert fact in message.text and fact in message.html
+
+
+# --- Templates ------------------------------------------------------------------------------------
+
+
+def test_a_new_default_template_takes_the_place_of_the_former_of_its_language(shop: Shop) -> None:
+    def save(name: str, language: str) -> PaymentOrderTemplate:
+        return services.order_template_save(
+            shop=shop, actor=ACTOR, language=language, name=name, subject="S", body="%url%", is_default=True
+        )
+
+    first, english, second = save("Un", "fr"), save("One", "en"), save("Deux", "fr")
+    states = {item.pk: item.is_default for item in PaymentOrderTemplate.objects.all()}
+    assert states == {first.pk: False, english.pk: True, second.pk: True}
+
+
+def test_templates_are_duplicated_under_a_free_name_and_refused_by_field(shop: Shop) -> None:
+    made = services.order_template_save(
+        shop=shop, actor=ACTOR, language="fr", name="Un", subject="S", body="%url%", is_default=True
+    )
+    names = [services.order_template_duplicate(template=made, actor=ACTOR).name for _twice in range(2)]
+    assert names == ["Un (copie)", "Un (copie) 2"]
+    with pytest.raises(ValidationError) as caught:
+        services.order_template_save(
+            shop=shop, actor=ACTOR, language="fr", name="Un", subject="%nom%", body="x", is_default=False
+        )
+    assert "%nom%" in caught.value.message_dict["subject"][0]
+    assert "déjà ce nom" in caught.value.message_dict["name"][0]
+
+
+# --- Hooks ----------------------------------------------------------------------------------------
+
+
+@sends
+def test_a_defect_in_a_scheduled_function_does_not_hold_up_the_mail(
+    shop: Shop, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(now: datetime) -> None:
+        raise RuntimeError("defect")
+
+    ticks: list[Callable[[datetime], None]] = [broken, *hooks._ticks]
+    monkeypatch.setattr(hooks, "_ticks", ticks)
+    create(shop)
+    dispatch.deliver_until_idle()
+    assert len(smtp_server.received) == 1
