@@ -6,6 +6,7 @@ from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.utils import ErrorDict
 
 
 def section(*layout: Any) -> FormHelper:
@@ -47,3 +48,8 @@ class PlainForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
+
+    def unchecked(self) -> None:
+        """Show what was typed without judging it: nobody has asked to save yet."""
+        self._errors = ErrorDict()
+        self.cleaned_data: dict[str, Any] = {}

@@ -309,6 +309,7 @@ class _Story:
         # The shop still in its test phase has not looked at its test key yet.
         new_keys.exclude(shop__site_id=TRADE).update(changed_at=moment, shown_at=moment)
         new_keys.update(changed_at=moment)
+        NotificationRule.objects.filter(emptied_at__gte=self.now).update(emptied_at=moment)
         User.objects.filter(date_joined__gte=self.now).update(date_joined=moment)
 
     def settings_changed(self) -> None:

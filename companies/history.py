@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
 from notifications.models import NotificationRule
 from notifications.templating import FIELDS
-from notifications.wording import trigger_label
+from notifications.wording import conditions_in_words, trigger_label
 from shops.models import ShopKey
 from shops.orders.models import PaymentOrder
 
@@ -171,6 +171,8 @@ def _value(object_type: str, name: str, value: Any) -> str:
         return ", ".join(map(trigger_label, value))
     if name == "email_fields" and isinstance(value, list):
         return ", ".join(force_str(FIELDS[code].label) if code in FIELDS else str(code) for code in value)
+    if name == "conditions" and isinstance(value, list):
+        return conditions_in_words(value)
     if isinstance(value, list):
         return "; ".join(map(str, value))
     choices = dict(getattr(_field(object_type, name), "flatchoices", None) or [])

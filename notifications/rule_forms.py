@@ -1,100 +1,263 @@
-"""Form of one notification rule."""
+"""Forms of notification rules: « Gérer la règle » and the steps of « Créer une règle »."""
 
+from copy import copy
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backoffice.fields import EmailListFormField
-from backoffice.forms import PlainForm, section
+from backoffice.forms import PlainForm
 
-from . import addresses, catalogue
-from .catalogue import SHOP_MANAGER_SYMBOL
+from . import addresses, catalogue, screens
+from .catalogue import RULE_TYPE_LABELS, SHOP_MANAGER_SYMBOL, TRIGGERS, RuleType
 from .models import NotificationRule
+from .url_rules import check_url
+
+
+def _text(**attrs: Any) -> forms.TextInput:
+    return forms.TextInput(attrs={"class": "form-control", "autocomplete": "off", **attrs})
+
+
+def _url() -> forms.TextInput:
+    return _text(inputmode="url", autocapitalize="off", spellcheck="false", placeholder="https://")
+
+
+def _check() -> forms.CheckboxInput:
+    return forms.CheckboxInput(attrs={"class": "form-check-input"})
+
+
+def _triggers() -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=_("Événements déclencheurs"),
+        choices=[(trigger.code, trigger.label) for trigger in TRIGGERS],
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+        error_messages={
+            "required": _("Choisissez au moins un événement déclencheur."),
+            "invalid_choice": _("« %(value)s » n'est pas un événement déclencheur connu."),
+        },
+    )
+
+
+class TypeForm(PlainForm):
+    """Step 1: « Type de notification »."""
+
+    type = forms.ChoiceField(
+        label=_("Type de notification"),
+        choices=list(RULE_TYPE_LABELS.items()),
+        error_messages={
+            "required": _("Choisissez un type de notification."),
+            "invalid_choice": _("« %(value)s » n'est pas un type de notification."),
+        },
+    )
+
+
+class EventsForm(PlainForm):
+    """Step 2: the events; the conditions are rows of their own."""
+
+    triggers = _triggers()
 
 
 class RuleForm(PlainForm):
-    """Label, state, recipients and, for a URL call, where and how to call."""
+    """Label, state, recipients and, for a URL call, where and how to call.
 
-    label = forms.CharField(label=_("Libellé de la règle"), max_length=200)
-    enabled = forms.BooleanField(label=_("Activée"), required=False)
-    to_manager = forms.BooleanField(required=False)
+    The events of a default rule are not offered: its label names them, and each merchant and each
+    guide knows it by that label. Other events are a copy of the rule.
+    """
+
+    label = forms.CharField(label=_("Libellé de la règle"), max_length=200, widget=_text())
+    enabled = forms.BooleanField(label=_("Activée"), required=False, widget=_check())
+    to_manager = forms.BooleanField(required=False, widget=_check())
     others = EmailListFormField(
         label=_("Autres destinataires"),
         required=False,
-        help_text=_("Plusieurs adresses : séparez-les par un point-virgule."),
+        widget=forms.Textarea(
+            attrs={
+                "class": "form-control",
+                "rows": 2,
+                "inputmode": "email",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        ),
+        help_text=_("Plusieurs adresses : séparez-les par un point-virgule (;)."),
     )
-    nobody = forms.BooleanField(label=_("Personne ne sera prévenu : je confirme"), required=False)
-    url_test = forms.CharField(label=_("URL à appeler en mode TEST"), max_length=500, required=False)
-    url_production = forms.CharField(label=_("URL à appeler en mode PRODUCTION"), max_length=500, required=False)
+    nobody = forms.BooleanField(label=_("Personne ne sera prévenu : je confirme"), required=False, widget=_check())
+    auto_retry = forms.BooleanField(
+        label=_("Rejeu automatique en cas d'échec"),
+        required=False,
+        widget=_check(),
+        help_text=_("Un appel qui échoue est refait jusqu'à 4 fois, au quart d'heure."),
+    )
+    profile = forms.ChoiceField(
+        label=_("Profil de rejeu"),
+        choices=list(catalogue.PROFILES.items()),
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    url_test = forms.CharField(
+        label=_("URL à appeler en mode TEST"), max_length=500, required=False, widget=_url(), strip=True
+    )
+    url_production = forms.CharField(
+        label=_("URL à appeler en mode PRODUCTION"), max_length=500, required=False, widget=_url()
+    )
     rest_url_test = forms.CharField(
-        label=_("URL cible de l'IPN (API REST) à appeler en mode TEST"), max_length=500, required=False
+        label=_("URL cible de l'IPN à appeler en mode TEST"), max_length=500, required=False, widget=_url()
     )
     rest_url_production = forms.CharField(
-        label=_("URL cible de l'IPN (API REST) à appeler en mode PRODUCTION"), max_length=500, required=False
+        label=_("URL cible de l'IPN à appeler en mode PRODUCTION"), max_length=500, required=False, widget=_url()
     )
     http_confirmed = forms.BooleanField(
         label=_("http:// accepté en mode PRODUCTION"),
         required=False,
+        widget=_check(),
         help_text=_("Sans https://, les données du paiement circulent en clair jusqu'à votre serveur."),
     )
-    auto_retry = forms.BooleanField(label=_("Rejeu automatique en cas d'échec"), required=False)
-    profile = forms.ChoiceField(label=_("Profil de rejeu"), choices=list(catalogue.PROFILES.items()))
-    version = forms.IntegerField(widget=forms.HiddenInput)
+    triggers = _triggers()
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args: Any, rule: NotificationRule, manager_email: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, rule: NotificationRule, manager_email: str, creating: bool = False, **kwargs: Any
+    ) -> None:
         self.rule = rule
-        others = [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL]
-        names = ("enabled", *NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile", "version")
+        names = ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile", "http_confirmed", "triggers")
         kwargs["initial"] = {
-            **{name: getattr(rule, name) for name in names},
+            **{name: getattr(rule, name) for name in (*names, "version")},
             "label": rule.display_label,
             "to_manager": SHOP_MANAGER_SYMBOL in rule.recipients,
-            "others": others,
-            "nobody": not rule.recipients,
+            "others": [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL],
+            "nobody": not creating and not rule.recipients,
         }
         super().__init__(*args, **kwargs)
-        self.fields["to_manager"].label = gettext("E-mail gestionnaire (%(email)s)") % {"email": manager_email}
-        shown = ["label", "enabled"]
-        if rule.type != NotificationRule.Type.BUYER_EMAIL:
-            shown += ["to_manager", "others"]
-        if rule.type == NotificationRule.Type.IPN_CALL:
-            self.fields["others"].help_text = gettext(
-                "Ces adresses sont prévenues quand l'appel échoue. Plusieurs adresses : séparez-les par un point-virgule."
-            )
-            if not rule.recipients or (self.is_bound and not self._typed_recipients()):
-                shown.append("nobody")
-            shown += [*NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile"]
-        for name in [name for name in self.fields if name not in (*shown, "version")]:
+        self.fields["to_manager"].label = gettext("E-mail gestionnaire (%(email)s)") % {
+            "email": manager_email or gettext("non renseigné")
+        }
+        for name in [name for name in self.fields if name not in self._wanted(creating)]:
             del self.fields[name]
-        self.helper = section(*shown, "version")
+        if rule.type == RuleType.IPN_CALL:
+            self.fields["others"].label = gettext("Adresse(s) e-mail(s) à avertir en cas d'échec")
+        elif rule.type == RuleType.MERCHANT_EMAIL:
+            self.fields["others"].label = gettext("Adresse(s) e-mail à notifier")
+
+    def _wanted(self, creating: bool) -> set[str]:
+        wanted = {"label"} if creating else {"label", "enabled", "version"}
+        # Boxes without a tick post nothing; the page marks that it showed them.
+        if not creating and not self.rule.is_default and (not self.is_bound or "with_triggers" in self.data):
+            wanted.add("triggers")
+        if self.rule.type != RuleType.BUYER_EMAIL:
+            wanted |= {"to_manager", "others"}
+        if self.rule.type == RuleType.IPN_CALL:
+            wanted |= {*NotificationRule.URL_FIELDS, "auto_retry", "profile"}
+            emptied = not self._typed_recipients() if self.is_bound else not creating and not self.rule.recipients
+            if emptied:
+                wanted.add("nobody")
+            if self._plain_production_urls():
+                wanted.add("http_confirmed")
+        return wanted
 
     def _typed_recipients(self) -> bool:
         return bool(self.data.get("to_manager") or addresses.split(str(self.data.get("others", ""))))
 
+    def _plain_production_urls(self) -> bool:
+        """Whether a PRODUCTION URL, typed or stored, goes out without encryption and must be confirmed."""
+        if settings.IPN_ALLOW_PRIVATE_NETWORKS:
+            return False
+        values = (
+            str(self.data.get(name, "") if self.is_bound else self.initial[name])
+            for name in NotificationRule.PRODUCTION_URL_FIELDS
+        )
+        return any(value.strip().lower().startswith("http://") for value in values)
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if self.rule.type == NotificationRule.Type.BUYER_EMAIL or "others" not in data:
+        for name in NotificationRule.URL_FIELDS:
+            if data.get(name):
+                try:
+                    data[name] = check_url(
+                        data[name],
+                        production=name in NotificationRule.PRODUCTION_URL_FIELDS,
+                        http_confirmed=bool(data.get("http_confirmed")),
+                    )
+                except ValidationError as error:
+                    self.add_error(name, error)
+        if "others" not in self.fields or "others" not in data:
             return data
         if not data.get("to_manager") and not data["others"]:
-            if self.rule.type == NotificationRule.Type.MERCHANT_EMAIL:
+            if self.rule.type == RuleType.MERCHANT_EMAIL:
                 self.add_error("others", _("Une règle « E-mail envoyé au marchand » a au moins un destinataire."))
             elif not data.get("nobody"):
                 self.add_error("nobody", _("Sans destinataire, personne ne sera prévenu d'un échec : confirmez-le."))
         return data
 
     def saved(self) -> dict[str, Any]:
-        """The fields to store, by column of NotificationRule."""
+        """The fields to store, by column of NotificationRule; what was refused is left out."""
         data = self.cleaned_data
-        fields = {
-            name: data[name]
-            for name in ("enabled", *NotificationRule.URL_FIELDS, "http_confirmed", "auto_retry", "profile")
-            if name in data
-        }
+        names = ("enabled", *NotificationRule.URL_FIELDS, "auto_retry", "profile", "triggers")
+        fields = {name: data[name] for name in names if name in data}
         # A default rule is stored in French and shown translated: a translation is no new label.
-        if data["label"] != self.initial["label"]:
+        if "label" in data and data["label"] != self.initial["label"]:
             fields["label"] = data["label"]
         if "others" in data:
             fields["recipients"] = [SHOP_MANAGER_SYMBOL] * bool(data.get("to_manager")) + data["others"]
+        # The confirmation goes with the URL it was given for.
+        if "http_confirmed" in self.fields:
+            fields["http_confirmed"] = bool(data.get("http_confirmed"))
+        elif self.rule.type == RuleType.IPN_CALL and not settings.IPN_ALLOW_PRIVATE_NETWORKS:
+            fields["http_confirmed"] = False
         return fields
+
+    def candidate(self, **more: Any) -> NotificationRule:
+        """The rule as it would be with what is typed and valid so far; not saved."""
+        rule = copy(self.rule)
+        for name, value in {**self.saved(), **more}.items():
+            setattr(rule, name, value)
+        return rule
+
+
+STATES = {
+    "on": _("Activées"),
+    "off": _("Désactivées"),
+    "without_url": _("Activées sans URL"),
+    "remarks": _("Avec une remarque"),
+}
+
+
+class RulesFilter(forms.Form):
+    """Search and filters of the lists of rules; values that make no sense count as absent.
+
+    The list of one shop filters by remark as well; that of all shops by type and recipient.
+    """
+
+    q = forms.CharField(max_length=254, required=False)
+    state = forms.ChoiceField(choices=[("", _("Toutes")), *STATES.items()], required=False)
+    type = forms.ChoiceField(choices=[("", _("Tous")), *RULE_TYPE_LABELS.items()], required=False)
+    address = forms.CharField(max_length=254, required=False)
+
+    def value(self, name: str) -> str:
+        self.is_valid()
+        return str(self.cleaned_data.get(name) or "").strip()
+
+    def is_active(self) -> bool:
+        return any(self.value(name) for name in ("q", "state", "address"))
+
+    def keeps(self, rule: NotificationRule, *, remarked: bool = False, shop: str = "") -> bool:
+        """Whether a rule passes the search and the state; `shop` is searched as well."""
+        needle = screens.folded(self.value("q"))
+        if needle:
+            words = [rule.display_label, rule.reference, shop, *rule.recipients, *rule.trigger_labels]
+            words += [getattr(rule, name) for name in NotificationRule.URL_FIELDS]
+            if not any(needle in screens.folded(word) for word in words):
+                return False
+        match self.value("state"):
+            case "on":
+                return rule.enabled
+            case "off":
+                return not rule.enabled
+            case "without_url":
+                return rule.enabled and rule.type == RuleType.IPN_CALL and not rule.has_url
+            case "remarks":
+                return remarked
+        return True

@@ -2,11 +2,19 @@
 
 from django.urls import path
 
-from . import content_views
+from . import content_views, wizard_views
 from . import rule_views as views
 
+# Before the pages of one rule: an identifier of a shop is eight digits, so neither word is one.
 urlpatterns = [
     path("settings/notification-rules/", views.rules, name="rules"),
+    path("settings/notification-rules/all/", views.all_rules, name="all_rules"),
+    path("settings/notification-rules/create/<str:site_id>/", wizard_views.rule_create_start, name="rule_create_start"),
+    path(
+        "settings/notification-rules/create/<str:site_id>/<uuid:draft>/<slug:step>/",
+        wizard_views.rule_create,
+        name="rule_create",
+    ),
     path("settings/notification-rules/<str:site_id>/<slug:reference>/", views.rule, name="rule"),
     path("settings/notification-rules/<str:site_id>/<slug:reference>/switch/", views.rule_switch, name="rule_switch"),
     path(
@@ -24,4 +32,10 @@ urlpatterns = [
         content_views.rule_content_restore,
         name="rule_content_restore",
     ),
+    path(
+        "settings/notification-rules/<str:site_id>/<slug:reference>/duplicate/",
+        views.rule_duplicate,
+        name="rule_duplicate",
+    ),
+    path("settings/notification-rules/<str:site_id>/<slug:reference>/delete/", views.rule_delete, name="rule_delete"),
 ]

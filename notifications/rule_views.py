@@ -1,4 +1,4 @@
-"""Paramétrage > Règles de notifications."""
+"""Paramétrage > Règles de notifications: the lists, « Gérer la règle », and what is done to a rule."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -20,41 +21,86 @@ from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from shops.models import Shop
 
-from . import impact, services, wording
-from .catalogue import RULE_TYPE_LABELS, SHOP_MANAGER_SYMBOL, RuleType
+from . import impact, rule_screens, services
+from .catalogue import RULE_TYPE_LABELS, RuleType
+from .condition_forms import Conditions, changed_rows, variable_choices
 from .models import NotificationRule
-from .rule_forms import RuleForm
-from .selectors import company_facts, delivery_tables, rules_of
+from .rule_forms import STATES, RuleForm, RulesFilter
+from .rule_screens import ShopRules, shop_rules
+from .selectors import delivery_tables, rules_in, rules_of
+from .views import csv_response
+from .wizard import open_drafts
 
 # Up to this many shops one list holds them; beyond, they are searched.
 SELECT_LIMIT = 30
 
 
+def may_edit(request: CompanyRequest, shop: Shop) -> bool:
+    return access.can(request.membership, permissions.MANAGE_RULES, shop)
+
+
+def shop_to_edit(request: CompanyRequest, site_id: str) -> Shop:
+    """A shop whose rules the user may change; 404 for a stranger's, 403 without the right."""
+    return shop_or_404(request, site_id, permissions.MANAGE_RULES)
+
+
+def list_url(shop: Shop, reference: str = "", kind: str = "") -> str:
+    """The page of a shop's rules, opened at a rule or a tab."""
+    query = {"shop": shop.site_id}
+    if reference:
+        query["rule"] = reference
+    elif kind:
+        query["type"] = kind
+    return f"{reverse('rules')}?{urlencode(query)}"
+
+
+# --- Lists ----------------------------------------------------------------------------------------
+
+
 @company_page()
 @require_safe
-def rules(request: CompanyRequest) -> HttpResponse:
+def rules(request: CompanyRequest) -> HttpResponseBase:
     """The rules of one shop in tabs by type; without a shop, the choice of one."""
     mine = shops_of(request.membership)
     site_id = request.GET.get("shop", "")
     choices = list(mine[: SELECT_LIMIT + 1])
     if not site_id:
         if len(choices) == 1:
-            return redirect(_url(choices[0]))
+            return redirect(list_url(choices[0]))
         return _shop_choice(request, mine)
     shop = shop_or_404(request, site_id)
-    found = list(rules_of(shop))
-    wanted = next((item for item in found if item.reference == request.GET.get("rule")), None)
-    asked = wanted.type if wanted else request.GET.get("type", "")
-    kind = asked if asked in RULE_TYPE_LABELS else RuleType.IPN_CALL
-    manager = _manager_email(shop)
+    whole = shop_rules(shop)
+    asked = RulesFilter(request.GET)
+    remarked = {item.reference for item in whole.findings}
+    found = [rule for rule in whole.rules if asked.keeps(rule, remarked=rule.reference in remarked)]
+    if request.GET.get("format") == "csv":
+        for rule in found:
+            rule.shop = shop
+        return csv_response(rule_screens.csv_rows(found, whole.manager), f"regles-{shop.site_id}.csv")
+    wanted = next((item for item in whole.rules if item.reference == request.GET.get("rule")), None)
+    counts = {code: sum(item.type == code for item in found) for code in RULE_TYPE_LABELS}
+    chosen = wanted.type if wanted else request.GET.get("type", "")
+    kind = chosen if chosen in RULE_TYPE_LABELS else RuleType.IPN_CALL
+    if asked.is_active() and "type" not in request.GET and not counts[kind]:
+        # A search without a tab opens the first tab that has an answer.
+        kind = next((code for code, count in counts.items() if count), kind)
+    labels = {rule.reference: rule.type for rule in whole.rules}
     context = {
         "shop": shop,
         "choices": choices if len(choices) <= SELECT_LIMIT else [],
-        "tabs": [(code, label, sum(item.type == code for item in found)) for code, label in RULE_TYPE_LABELS.items()],
+        "several": len(choices) > 1,
+        "tabs": [(code, label, counts[code]) for code, label in RULE_TYPE_LABELS.items()],
         "kind": kind,
-        "rows": [_row(item, manager) for item in found if item.type == kind],
+        "rows": [whole.row(item) for item in found if item.type == kind],
+        "asked": asked,
+        "active": asked.is_active(),
+        "states": [
+            (code, label) for code, label in STATES.items() if code != "without_url" or kind == RuleType.IPN_CALL
+        ],
+        "findings": [(item, labels[item.reference]) for item in whole.findings],
         "wanted": wanted,
-        "may_edit": access.can(request.membership, permissions.MANAGE_RULES, shop),
+        "may_edit": may_edit(request, shop),
+        "drafts": open_drafts(request, shop),
     }
     return render(request, "notifications/rules/rules.html", context)
 
@@ -66,29 +112,55 @@ def _shop_choice(request: CompanyRequest, found: Any) -> HttpResponse:
     return render(request, "notifications/rules/shops.html", {"page": paginate(request, found), "q": q})
 
 
-def _url(shop: Shop, reference: str = "") -> str:
-    query = {"shop": shop.site_id, **({"rule": reference} if reference else {})}
-    return f"{reverse('rules')}?{urlencode(query)}"
-
-
-def _manager_email(shop: Shop) -> str:
-    contact = shop.company.manager_contact
-    return shop.manager_email or (contact.email if contact else "")
-
-
-def _row(rule: NotificationRule, manager: str) -> dict[str, Any]:
-    return {
-        "rule": rule,
-        "manager": manager if SHOP_MANAGER_SYMBOL in rule.recipients else "",
-        "others": [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL],
-        "conditions": wording.conditions_text(rule.condition_facts),
+@company_page()
+@require_safe
+def all_rules(request: CompanyRequest) -> HttpResponseBase:
+    """« Toutes les boutiques »: which rules write to an address, call a URL, have none."""
+    asked = RulesFilter(request.GET)
+    found = rules_in(request.membership)
+    if kind := asked.value("type"):
+        found = found.filter(type=kind)
+    match asked.value("state"):
+        case "on":
+            found = found.filter(enabled=True)
+        case "off":
+            found = found.filter(enabled=False)
+        case "without_url":
+            empty = dict.fromkeys(NotificationRule.URL_FIELDS, "")
+            found = found.filter(enabled=True, type=RuleType.IPN_CALL, **empty)
+    keys: list[int] | None = None
+    if asked.value("q") or asked.value("address"):
+        light = found.only(
+            "label", "reference", "recipients", "triggers", "enabled", "type", "shop__name", "shop__site_id",
+            *NotificationRule.URL_FIELDS,
+        )  # fmt: skip
+        keys = [rule.pk for rule in light if asked.keeps(rule, shop=f"{rule.shop.name} {rule.shop.site_id}")]
+        if address := asked.value("address"):
+            told = rule_screens.keys_writing_to(found, address, request.company)
+            keys = [key for key in keys if key in told]
+    contact = request.company.manager_contact
+    inherited = contact.email if contact else ""
+    if request.GET.get("format") == "csv":
+        every = found.iterator(chunk_size=500) if keys is None else rule_screens.in_chunks(found, keys)
+        return csv_response(rule_screens.csv_rows(every, inherited), f"regles-{request.company.reference}.csv")
+    page = paginate(request, found if keys is None else keys)
+    rules = list(page.object_list if keys is None else rule_screens.in_chunks(found, list(page.object_list)))
+    context = {
+        "page": page,
+        "rows": rule_screens.rows_of_many(rules, inherited),
+        "asked": asked,
+        "active": asked.is_active() or bool(asked.value("type")),
+        "types": RULE_TYPE_LABELS,
+        "states": [(code, label) for code, label in STATES.items() if code != "remarks"],
     }
+    return render(request, "notifications/rules/all.html", context)
 
 
-def _rule_or_404(
-    request: CompanyRequest, site_id: str, reference: str, permission: str = permissions.VIEW
-) -> NotificationRule:
-    shop = shop_or_404(request, site_id, permission)
+# --- One rule -------------------------------------------------------------------------------------
+
+
+def _rule_or_404(request: CompanyRequest, site_id: str, reference: str) -> NotificationRule:
+    shop = shop_or_404(request, site_id)
     rule = get_object_or_404(rules_of(shop), reference=reference)
     rule.shop = shop
     return rule
@@ -97,34 +169,96 @@ def _rule_or_404(
 @company_page()
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
+    """« Gérer la règle ». A press on a button of the conditions, and what scripts ask for, saves nothing."""
     found = _rule_or_404(request, site_id, reference)
-    may_edit = access.can(request.membership, permissions.MANAGE_RULES, found.shop)
-    if request.method == "POST" and not may_edit:
+    editable = may_edit(request, found.shop)
+    if request.method == "POST" and not editable:
         raise PermissionDenied
-    form = RuleForm(
-        request.POST if request.method == "POST" else None, rule=found, manager_email=_manager_email(found.shop)
-    )
-    if form.is_bound and form.is_valid() and _save(request, found, form, form.cleaned_data["version"], form.saved()):
-        return redirect(_url(found.shop, reference))
-    if not may_edit:
-        read_only(form)
+    whole = shop_rules(found.shop)
+    data: QueryDict | None = None
+    saving = False
+    if request.method == "POST":
+        changed = changed_rows(request.POST)
+        part = request.GET.get("part", "")
+        data = request.POST if changed is None else changed
+        saving = changed is None and not part
+        if part == "conditions":
+            return render_conditions(request, Conditions.posted(data), added=changed is not None)
+        if part == "impact":
+            return _impact(request, whole, found, data)
+    form = RuleForm(data, rule=found, manager_email=whole.manager)
+    conditions = _conditions(found, data)
+    if saving:
+        valid = [form.is_valid(), conditions.is_valid()]
+        if all(valid) and _save(request, found, form, form.saved() | {"conditions": conditions.value()}):
+            return redirect(list_url(found.shop, reference))
+    elif data is not None:
+        form.unchecked()
+        conditions.unchecked()
+    if not editable:
+        read_only(form, *conditions.rows)
     context = {
         "form": form,
+        "conditions": conditions,
+        "variables": variable_choices(),
+        "checked": saving,
         "rule": found,
-        "title": found.display_label if not form.is_bound else form.initial["label"],
+        "row": whole.row(found),
+        "preview": rule_screens.preview(whole, form.candidate() if saving else found, found),
+        "title": form.initial["label"],
         "shop": found.shop,
-        "back": _url(found.shop, reference),
-        "conditions": wording.conditions_text(found.condition_facts),
-        "may_edit": may_edit,
+        "back": list_url(found.shop, reference),
+        "content_url": _content_url(found),
+        "may_edit": editable,
         "last_change": history.last_change(request.company.pk, ("notificationrule", found.pk)),
     }
     return render(request, "notifications/rules/rule.html", context)
 
 
-def _save(
-    request: CompanyRequest, rule: NotificationRule, form: RuleForm | None, version: int | None, fields: dict[str, Any]
-) -> bool:
-    before = delivery_tables(company_facts(request.company))
+def _conditions(rule: NotificationRule, data: QueryDict | None) -> Conditions:
+    """The rows typed, or the stored ones where the post did not show them."""
+    if data is None or "with_conditions" not in data:
+        return Conditions.stored(rule.conditions)
+    return Conditions.posted(data)
+
+
+def render_conditions(request: CompanyRequest, conditions: Conditions, *, added: bool) -> HttpResponse:
+    """The rows alone, after a press on one of their buttons."""
+    conditions.unchecked()
+    context = {"conditions": conditions, "variables": variable_choices(), "checked": False, "may_edit": True}
+    response = render(request, "notifications/rules/conditions.html", context)
+    if added:
+        response["HX-Trigger-After-Settle"] = "rulechange"
+    return response
+
+
+def _impact(request: CompanyRequest, whole: ShopRules, found: NotificationRule, data: QueryDict) -> HttpResponse:
+    form = RuleForm(data, rule=found, manager_email=whole.manager)
+    conditions = _conditions(found, data)
+    valid = [form.is_valid(), conditions.is_valid()]
+    more = {"conditions": conditions.value()} if valid[1] else {}
+    context = {
+        "preview": rule_screens.preview(whole, form.candidate(**more), found),
+        "incomplete": not all(valid),
+        "shop": whole.shop,
+    }
+    return render(request, "notifications/rules/impact.html", context)
+
+
+def _content_url(rule: NotificationRule) -> str:
+    """The page of the mail's words, for rules that write one."""
+    if rule.type == RuleType.IPN_CALL:
+        return ""
+    return reverse("rule_content", args=[rule.shop.site_id, rule.reference])
+
+
+def _save(request: CompanyRequest, rule: NotificationRule, form: RuleForm | None, fields: dict[str, Any]) -> bool:
+    shop = rule.shop
+    before = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
+    version = form.cleaned_data["version"] if form is not None else None
+    if form is not None and version is None:
+        form.add_error(None, StaleVersion())
+        return False
     try:
         changes = services.rule_update(rule=rule, actor=Actor.of(request), version=version, **fields)
     except StaleVersion as error:
@@ -151,8 +285,8 @@ def _save(
         )
     else:
         text = _("La règle « %(rule)s » est enregistrée.")
-    after = delivery_tables(company_facts(request.company))
-    shown = text % {"rule": rule.display_label}
+    after = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
+    shown = text % {"rule": NotificationRule.objects.get(pk=rule.pk).display_label}
     messages.success(request, format_html("{} {}", shown, impact.difference_sentence(before, after)))
     return True
 
@@ -161,8 +295,55 @@ def _save(
 @require_POST
 def rule_switch(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """Turn a rule on or off, as the button says."""
-    found = _rule_or_404(request, site_id, reference, permissions.MANAGE_RULES)
+    shop_to_edit(request, site_id)
+    found = _rule_or_404(request, site_id, reference)
     if request.POST.get("enabled") not in ("0", "1"):
         raise Http404
-    _save(request, found, None, None, {"enabled": request.POST["enabled"] == "1"})
-    return redirect(_url(found.shop, reference))
+    _save(request, found, None, {"enabled": request.POST["enabled"] == "1"})
+    return redirect(list_url(found.shop, reference))
+
+
+@company_page(permissions.MANAGE_RULES)
+@require_POST
+def rule_duplicate(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
+    """« Dupliquer »: a copy that is off, opened at once to be changed."""
+    shop_to_edit(request, site_id)
+    found = _rule_or_404(request, site_id, reference)
+    try:
+        copy = services.rule_duplicate(rule=found, actor=Actor.of(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("rule", site_id, reference)
+    messages.success(
+        request,
+        _("Voici la copie de « %(rule)s ». Elle est désactivée : modifiez-la, puis activez-la.")
+        % {"rule": found.display_label},
+    )
+    return redirect("rule", site_id, copy.reference)
+
+
+@company_page(permissions.MANAGE_RULES)
+@require_http_methods(["GET", "HEAD", "POST"])
+def rule_delete(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
+    """« Supprimer »: asks first, naming the rule and what stops with it. Default rules have none."""
+    shop = shop_to_edit(request, site_id)
+    found = _rule_or_404(request, site_id, reference)
+    if found.is_default:
+        raise Http404
+    if request.method == "POST":
+        before = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
+        services.rule_delete(rule=found, actor=Actor.of(request))
+        after = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
+        text = _("La règle « %(rule)s » est supprimée.") % {"rule": found.display_label}
+        messages.success(request, format_html("{} {}", text, impact.difference_sentence(before, after)))
+        return redirect(list_url(shop, kind=found.type))
+    whole = shop_rules(shop)
+    off = rule_screens.with_enabled(found, False)
+    context = {
+        "rule": found,
+        "shop": shop,
+        "row": whole.row(found),
+        "changes": rule_screens.preview(whole, off, found).changes,
+        "back": list_url(shop, reference),
+    }
+    return render(request, "notifications/rules/delete.html", context)

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from companies import access, permissions
 from companies.models import AuditEntry, Company, Contact, Membership, SftpAccount, User
-from shops.models import Shop
+from shops.models import Shop, ShopKey
 
-from . import addresses, resolver, wording
+from . import addresses, linter, resolver, wording
+from .catalogue import MODES, SHOP_MANAGER_SYMBOL, RuleType
 from .facts import AccountFacts, CompanyFacts, RuleFacts, ShopFacts
 from .models import Delivery, NotificationRule
 from .resolver import Decision
@@ -309,6 +310,76 @@ def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
     return found
 
 
+# --- Rules ----------------------------------------------------------------------------------------
+
+
 def rules_of(shop: Shop) -> QuerySet[NotificationRule]:
     """The live rules of a shop in creation order."""
     return NotificationRule.objects.filter(shop=shop, archived_at__isnull=True).order_by("pk")
+
+
+def rules_in(membership: Membership) -> QuerySet[NotificationRule]:
+    """The live rules of every shop that a membership covers, by shop, in creation order."""
+    found = NotificationRule.objects.filter(archived_at__isnull=True, shop__company_id=membership.company_id)
+    if not access.sees_all_shops(membership):
+        found = found.filter(shop__in=access.shops_of(membership).values("pk"))
+    return found.select_related("shop").order_by("shop__site_id", "pk")
+
+
+def last_deliveries(rules: Iterable[NotificationRule]) -> dict[int, Delivery]:
+    """The newest call of each rule that calls, the newest mail of each that writes, by key of the rule.
+
+    Tests and the mails that tell of a failed call are left out. Two queries, however many rules.
+    """
+    newest = (
+        Delivery.objects.filter(rule=OuterRef("pk"), is_test=False)
+        .exclude(notification="ipn_failure")
+        .order_by("-created_at", "-pk")
+        .values("pk")[:1]
+    )
+    found = NotificationRule.objects.filter(pk__in=[rule.pk for rule in rules]).annotate(newest=Subquery(newest))
+    keys = dict(found.order_by().values_list("newest", "pk"))
+    return {keys[delivery.pk]: delivery for delivery in Delivery.objects.filter(pk__in=[key for key in keys if key])}
+
+
+def shop_manager_email(shop: Shop) -> str:
+    """The address that `@shop_manager` stands for in this shop today; empty when there is none."""
+    contact = shop.company.manager_contact
+    return shop.manager_email or (contact.email if contact else "")
+
+
+def rule_sheets(
+    shop: Shop, rules: Iterable[NotificationRule], last: dict[int, Delivery], manager: str
+) -> list[linter.Sheet]:
+    """What the linter knows of the rules of one shop; one query.
+
+    Args:
+        last: from `last_deliveries`.
+        manager: from `shop_manager_email`.
+    """
+    kinds = set(ShopKey.objects.filter(shop=shop).values_list("kind", flat=True))
+    return [rule_sheet(rule, last.get(rule.pk), manager, kinds) for rule in rules]
+
+
+def rule_sheet(rule: NotificationRule, last: Delivery | None, manager: str, kinds: set[str]) -> linter.Sheet:
+    form, rest = (rule.url_test, rule.url_production), (rule.rest_url_test, rule.rest_url_production)
+    to_manager = SHOP_MANAGER_SYMBOL in rule.recipients
+    known = [entry for entry in rule.recipients if entry != SHOP_MANAGER_SYMBOL]
+    return linter.Sheet(
+        reference=rule.reference,
+        type=rule.type,
+        label=rule.display_label,
+        enabled=rule.enabled,
+        triggers=tuple(rule.triggers),
+        conditions=rule.condition_facts,
+        recipients=frozenset(map(addresses.normalise, [*known, *([manager] if to_manager and manager else [])])),
+        unaddressed=to_manager and not manager,
+        form_urls=form,
+        rest_urls=rest,
+        last_http_status=last.http_status if last and rule.type == RuleType.IPN_CALL else None,
+        keyless=tuple(
+            mode
+            for index, mode in enumerate(MODES)
+            if (form[index] and mode.lower() not in kinds) or (rest[index] and f"rest_{mode.lower()}" not in kinds)
+        ),
+    )

@@ -6,14 +6,17 @@ in the caller's transaction, so a change and its mails are committed together or
 
 import hashlib
 import uuid
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone, translation
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from companies import audit
@@ -490,6 +493,53 @@ def _text_changes(before: dict[str, dict[str, str]], after: dict[str, dict[str, 
     }
 
 
+def free_reference(shop: Shop, label: str) -> str:
+    """A reference for a new rule of the shop, made of its label: 1 to 40 of `[a-z0-9-]`.
+
+    References of default rules stay theirs, and one that was ever used is not given again: the
+    journal names rules by it.
+    """
+    stem = slugify(label).replace("_", "-").strip("-")[:36].strip("-") or "regle"
+    taken = set(NotificationRule.objects.filter(shop=shop).values_list("reference", flat=True))
+    taken |= {rule.reference for rule in catalogue.DEFAULT_RULES}
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
+# What a copy of a rule takes over besides its label, reference and state.
+_COPIED = ("type", "triggers", "conditions", "recipients", *NotificationRule.URL_FIELDS, "auto_retry", "profile")
+_COPIED_CONTENT = ("http_confirmed", "email_texts", "email_fields")
+
+
+@transaction.atomic
+def rule_duplicate(*, rule: NotificationRule, actor: Actor) -> NotificationRule:
+    """A copy of a rule under a new reference, off, so that nobody is told twice before it is changed.
+
+    The copy of a default rule is a custom one. Raises ValidationError by field when the original
+    would be refused today.
+    """
+    label = (_("%(label)s (copie)") % {"label": rule.display_label[:190]})[:200]
+    return rule_create(
+        shop=rule.shop,
+        actor=actor,
+        reference=free_reference(rule.shop, label),
+        label=label,
+        enabled=False,
+        **{name: deepcopy(getattr(rule, name)) for name in (*_COPIED, *_COPIED_CONTENT)},
+    )
+
+
+@transaction.atomic
+def rule_delete(*, rule: NotificationRule, actor: Actor) -> None:
+    """Remove a custom rule from use; its deliveries keep naming it.
+
+    Raises ValidationError for a default rule, which every shop keeps and can be switched off.
+    """
+    if rule.is_default:
+        raise ValidationError(_("Une règle par défaut ne se supprime pas : désactivez-la."))
+    rule_archive(rule=rule, actor=actor)
+
+
 @transaction.atomic
 def rule_archive(*, rule: NotificationRule, actor: Actor) -> None:
     """Remove a rule from use; deliveries keep referring to it."""
@@ -515,7 +565,7 @@ def _note_emptied(rule: NotificationRule, actor: Actor) -> None:
 
 @transaction.atomic
 def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
-    """Queue the frozen message of a delivery again, to the same recipient, as a new row.
+    """Queue the frozen message of a delivery copy, to the same recipient, as a new row.
 
     Raises ValidationError when the delivery is still open or has no message.
     """

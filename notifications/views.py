@@ -52,7 +52,9 @@ def addresses(request: CompanyRequest) -> HttpResponseBase:
     tables = screens.filtered(whole, wanted)
     chosen_address = request.GET.get("address", "").strip()
     if request.GET.get("format") == "csv":
-        return _csv(exports.table_rows(_only(tables, chosen_address)), f"adresses-{request.company.reference}.csv")
+        return csv_response(
+            exports.table_rows(_only(tables, chosen_address)), f"adresses-{request.company.reference}.csv"
+        )
     context: dict[str, Any] = {
         "wanted": wanted,
         "tables": tables,
@@ -177,7 +179,7 @@ def journal(request: CompanyRequest) -> HttpResponseBase:
     found = _searched(selectors.deliveries_filtered(found, **asked.arguments()), asked.value("q").strip())
     found = found.order_by(paging.sort_key(request, SORTS, default="-created_at"), "-pk")
     if request.GET.get("format") == "csv":
-        return _csv(exports.journal_rows(found), f"journal-{request.company.reference}.csv")
+        return csv_response(exports.journal_rows(found), f"journal-{request.company.reference}.csv")
     page = paging.paginate(request, found.select_related("event", "shop", "rule", "message"))
     context = {
         "page": page,
@@ -327,7 +329,7 @@ def _confirmation(request: HttpRequest, found: Delivery, action: str) -> HttpRes
 # --- Pieces ---------------------------------------------------------------------------------------
 
 
-def _csv(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
+def csv_response(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
     """A streamed download; the rows are written after the middleware, so they keep its language."""
     language, zone = translation.get_language(), timezone.get_current_timezone()
 

@@ -130,6 +130,18 @@ def conditions_text(conditions: tuple[ConditionFacts, ...]) -> str:
     return _(" et ").join(map(condition_text, conditions))
 
 
+def conditions_in_words(stored: list[Any]) -> str:
+    """Conditions as they are stored, in words; one that cannot be read shows as it is."""
+    shown = []
+    for item in stored:
+        try:
+            value = tuple(item["value"]) if isinstance(item["value"], list) else item["value"]
+            shown.append(condition_text(ConditionFacts(item["variable"], item["operator"], value)))
+        except (KeyError, TypeError):
+            shown.append(str(item))
+    return _(" et ").join(shown)
+
+
 def condition_text(condition: ConditionFacts) -> str:
     """One condition: variable, operator, value, in words."""
     label = VARIABLES[condition.variable].label

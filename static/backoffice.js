@@ -45,6 +45,7 @@
     const refresh = () => bar.classList.toggle("save-bar-idle", !form.hasAttribute("data-save-bar-always") && !changed());
     form.addEventListener("input", refresh);
     form.addEventListener("change", refresh);
+    form.addEventListener("htmx:afterSettle", refresh);
     form.addEventListener("submit", () => { leaving = true; });
     bar.addEventListener("click", (event) => { if (event.target.closest("a")) leaving = true; });
     window.addEventListener("beforeunload", (event) => { if (!leaving && changed() && first !== null) event.preventDefault(); });

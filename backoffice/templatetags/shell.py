@@ -218,15 +218,19 @@ def empty_state(title: str, text: str = "", url: str = "", action: str = "") -> 
 
 
 @register.inclusion_tag("includes/error_summary.html")
-def error_summary(*bound_forms: forms.BaseForm | None) -> dict[str, Any]:
-    """The errors of one or several forms, each linked to its field."""
+def error_summary(*bound_forms: forms.BaseForm | list[forms.BaseForm] | None) -> dict[str, Any]:
+    """The errors of one or several forms, or lists of forms, each linked to its field."""
     items: list[tuple[str, str, str]] = []
-    for form in bound_forms:
-        if form is None or not form.is_bound:
+    flat = [form for given in bound_forms for form in (given if isinstance(given, list) else [given])]
+    for form in flat:
+        # What a template names in vain arrives as an empty text.
+        if not isinstance(form, forms.BaseForm) or not form.is_bound:
             continue
         items += [("", "", str(error)) for error in form.non_field_errors()]
         for field in form:
-            items += [(field.id_for_label or field.auto_id, str(field.label), str(error)) for error in field.errors]
+            # A hidden field cannot be gone to.
+            place = "" if field.is_hidden else field.id_for_label or field.auto_id
+            items += [(place, str(field.label), str(error)) for error in field.errors]
     return {"items": items}
 
 

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 
+from companies.audit import Actor
 from companies.models import AuditEntry, Role, User
 from notifications.models import NotificationRule
+from notifications.selectors import company_facts, delivery_tables, delivery_tables_json
+from notifications.services import rule_delete
 from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +60,7 @@ def test_the_list_opens_the_tab_of_the_rule_asked_for(client_for: ClientFor, ipn
     said = text(
         client_for(user).get("/settings/notification-rules/", {"shop": ipn.shop.site_id, "rule": mail.reference})
     )
-    assert f'id="rule-{mail.reference}" class="table-active"' in said and "Appel maison" not in said
+    assert f'id="rule-{mail.reference}" class="table-active"' in said and 'id="rule-ipn-own"' not in said
     assert "E-mail gestionnaire (claire@lumiere.example)" in re.sub("<[^>]+>", "", said)
 
 
@@ -132,3 +136,193 @@ def test_viewers_look_and_strangers_find_nothing(client_for: ClientFor, ipn: Not
     stranger = client_for(UserFactory())
     assert stranger.get(url(ipn)).status_code == 404
     assert stranger.get("/settings/notification-rules/", {"shop": ipn.shop.site_id}).status_code == 404
+
+
+# --- Conditions and events ------------------------------------------------------------------------
+
+ROWS = {
+    "with_conditions": "1",
+    "condition-0-variable": "amount",
+    "condition-0-operator": "gt",
+    "condition-0-value": "1 000",
+    "condition-3-variable": "instalments",
+    "condition-3-operator": "eq",
+    "condition-3-value": "false",
+}
+STORED = [
+    {"variable": "amount", "operator": "gt", "value": 1000},
+    {"variable": "instalments", "operator": "eq", "value": False},
+]
+
+
+def test_conditions_are_saved_shown_and_told_in_the_history(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client = client_for(user)
+    client.post(url(ipn), form(ipn, **ROWS))
+    ipn.refresh_from_db()
+    assert ipn.conditions == STORED
+    said = text(client.get(url(ipn)))
+    assert 'value="1000"' in said and "10,00 EUR" in said
+    history = text(client.get("/settings/company/history/"))
+    assert "montant est supérieur à 1000 et paiement en plusieurs fois est égal à non" in history
+
+
+def test_a_row_is_added_and_removed_without_saving(client_for: ClientFor, ipn: NotificationRule, user: User) -> None:
+    client = client_for(user)
+    typed = form(ipn, label="En cours de saisie", **ROWS)
+    said = text(client.post(url(ipn), {**typed, "add_condition": "1", "new_condition": "source"}))
+    assert 'name="condition-4-variable" value="source"' in said and 'value="En cours de saisie"' in said
+    assert "point à corriger" not in said and "points à corriger" not in said
+    said = text(client.post(url(ipn) + "?part=conditions", {**typed, "drop_condition": "0"}))
+    assert "condition-0-" not in said and "condition-3-variable" in said and "<html" not in said
+    ipn.refresh_from_db()
+    assert (ipn.label, ipn.conditions, ipn.version) == ("Appel maison", [], 1)
+
+
+def test_a_wrong_row_saves_nothing_and_keeps_all_that_was_typed(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    said = text(client_for(user).post(url(ipn), form(ipn, label="Neuf", **{**ROWS, "condition-0-value": "dix"})))
+    assert "« dix » n'est pas un nombre entier" in said and 'value="dix"' in said and 'value="Neuf"' in said
+    assert 'href="#id_condition-0-value"' in said, "the summary leads to the field"
+    ipn.refresh_from_db()
+    assert ipn.version == 1
+
+
+def test_a_post_that_shows_no_conditions_keeps_the_stored_ones(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    NotificationRule.objects.filter(pk=ipn.pk).update(conditions=STORED)
+    client_for(user).post(url(ipn), form(ipn, label="Renommée"))
+    ipn.refresh_from_db()
+    assert (ipn.label, ipn.conditions) == ("Renommée", STORED)
+
+
+def test_events_of_a_custom_rule_change_and_those_of_a_default_rule_do_not(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client = client_for(user)
+    typed = {"with_triggers": "1", "triggers": "payment.refused"}
+    client.post(url(ipn), form(ipn, **typed))
+    ipn.refresh_from_db()
+    assert ipn.triggers == ["payment.refused"]
+    assert "Choisissez au moins un événement" in text(client.post(url(ipn), form(ipn, with_triggers="1")))
+    default = NotificationRuleFactory(shop=ipn.shop, ipn=True, reference="ipn-end")
+    assert "Une règle par défaut garde ses événements" in text(client.get(url(default)))
+    client.post(url(default), form(default, **typed))
+    default.refresh_from_db()
+    assert default.triggers == ["payment.accepted"]
+
+
+# --- URLs and preview -----------------------------------------------------------------------------
+
+
+def test_http_in_production_is_confirmed_first_and_the_confirmation_goes_with_it(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client, plain = client_for(user), "http://boutique.example/ipn"
+    said = text(client.post(url(ipn), form(ipn, url_production=plain)))
+    assert "http:// accepté en mode PRODUCTION" in said and f'value="{plain}"' in said
+    ipn.refresh_from_db()
+    assert ipn.version == 1
+    client.post(url(ipn), form(ipn, url_production=plain, http_confirmed="on"))
+    ipn.refresh_from_db()
+    assert (ipn.url_production, ipn.http_confirmed) == (plain, True)
+    client.post(url(ipn), form(ipn, url_production="https://boutique.example/ipn"))
+    ipn.refresh_from_db()
+    assert not ipn.http_confirmed
+    assert "est enregistrée" in text(client.post(url(ipn), form(ipn, url_test=plain), follow=True))
+
+
+def test_the_preview_tells_gains_and_losses_and_writes_nothing(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    asked = form(ipn, to_manager="", others="dev@agence.example", url_test=ipn.url_production)
+    said = text(client_for(user).post(url(ipn) + "?part=impact", asked))
+    words = " ".join(re.sub("<[^>]+>", "", said).split())
+    assert "−1 notification vers claire@lumiere.example" in words
+    assert "+1 notification vers dev@agence.example" in words
+    assert "La même URL reçoit les appels de TEST et de PRODUCTION" in words and "<html" not in said
+    ipn.refresh_from_db()
+    assert ipn.version == 1
+    assert not AuditEntry.objects.exists()
+
+
+def test_the_page_says_who_decided_that_nobody_is_told(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client = client_for(user)
+    client.post(url(ipn), form(ipn, to_manager="", nobody="on"))
+    said = text(client.get(url(ipn)))
+    assert f"Décidé par {user.get_full_name()}" in said and "Personne n'est prévenu" in said
+
+
+# --- Duplicate and delete -------------------------------------------------------------------------
+
+
+def test_a_copy_is_off_custom_and_otherwise_the_same(client_for: ClientFor, ipn: NotificationRule, user: User) -> None:
+    default = NotificationRuleFactory(
+        shop=ipn.shop, reference="mail-payment", label="E-mail de confirmation de paiement", conditions=STORED
+    )
+    response = client_for(user).post(url(default, "duplicate/"), follow=True)
+    copy = NotificationRule.objects.latest("pk")
+    assert response.redirect_chain[-1][0] == url(copy)
+    assert (copy.label, copy.enabled, copy.is_default) == ("E-mail de confirmation de paiement (copie)", False, False)
+    assert (copy.triggers, copy.conditions, copy.recipients) == (default.triggers, STORED, ["@shop_manager"])
+    assert AuditEntry.objects.get().action == "rule.created"
+    assert default.conditions is not copy.conditions
+
+
+def test_deleting_asks_names_the_rule_and_the_consequence_then_archives(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    client = client_for(user)
+    said = text(client.get(url(ipn, "delete/")))
+    assert "Supprimer la règle « Appel maison » ?" in said and "Votre site ne sera plus appelé" in said
+    assert "−1 notification vers" in said
+    ipn.refresh_from_db()
+    assert ipn.archived_at is None
+    said = text(client.post(url(ipn, "delete/"), follow=True))
+    assert "La règle « Appel maison » est supprimée." in said and "−1 notification vers" in said
+    ipn.refresh_from_db()
+    assert ipn.archived_at is not None
+    assert client.get(url(ipn)).status_code == 404
+    assert AuditEntry.objects.get().action == "rule.archived"
+
+
+def test_a_default_rule_cannot_be_deleted(client_for: ClientFor, ipn: NotificationRule, user: User) -> None:
+    default = NotificationRuleFactory(shop=ipn.shop, reference="mail-payment")
+    assert client_for(user).post(url(default, "delete/")).status_code == 404
+    with pytest.raises(ValidationError, match="désactivez-la"):
+        rule_delete(rule=default, actor=Actor.command("test"))
+    default.refresh_from_db()
+    assert default.archived_at is None
+
+
+def test_viewers_and_strangers_neither_copy_nor_delete(
+    client_for: ClientFor, ipn: NotificationRule, user: User
+) -> None:
+    for who, status in ((UserFactory(company=ipn.shop.company, role=Role.VIEWER), 403), (UserFactory(), 404)):
+        client = client_for(who)
+        assert [client.post(url(ipn, end)).status_code for end in ("duplicate/", "delete/")] == [status, status]
+    assert NotificationRule.objects.count() == 1
+
+
+# --- The tables follow ----------------------------------------------------------------------------
+
+
+def test_rules_are_in_the_tables_with_events_and_conditions_disabled_ones_in_why_not_buyer_ones_nowhere(
+    ipn: NotificationRule,
+) -> None:
+    NotificationRule.objects.filter(pk=ipn.pk).update(conditions=STORED[:1], recipients=["dev@agence.example"])
+    NotificationRuleFactory(shop=ipn.shop, reference="eteinte", enabled=False, recipients=["dev@agence.example"])
+    NotificationRuleFactory(shop=ipn.shop, reference="acheteur", buyer=True)
+    tables = delivery_tables(company_facts(ipn.shop.company))
+    table = next(item for item in tables.addresses if item.email == "dev@agence.example")
+    (line,) = delivery_tables_json(tables)["addresses"][tables.addresses.index(table)]["receives"]
+    assert (line["notification"], line["rule"], line["triggers"]) == ("ipn_failure", "ipn-own", ["payment.accepted"])
+    assert line["condition"] == "Seulement si montant est supérieur à 1000."
+    assert [(item.rule, item.reason) for item in table.why_not] == [("eteinte", "rule_disabled")]
+    everything = [item for entry in tables.addresses for item in (*entry.receives, *entry.why_not)]
+    assert not any(item.rule == "acheteur" for item in everything)

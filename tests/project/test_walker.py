@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -39,6 +40,8 @@ ADMIN_OBJECT: Expected = (302, 403, 403, 200, 404, 404)
 # With a contact to act on a page asks for confirmation; the other company has none: back to the settings.
 ADMIN_CONFIRM: Expected = (302, 403, 403, 200, 302, 404)
 MANAGER_CONFIRM: Expected = (302, 403, 200, 200, 404, 404)
+# Leads on to the first step of a new draft.
+MANAGER_START: Expected = (302, 403, 302, 302, 404, 404)
 MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
 MANAGER_POST_OBJECT: Expected = (302, 405, 405, 405, 405, 404)
 ADMIN_CONFIRMED: Expected = (302, 403, 403, 302, 404, 404)
@@ -81,10 +84,15 @@ EXPECTED: dict[str, Expected] = {
     "settings/company/authentication/": PAGE,
     "settings/company/authentication/<int:key>/activate/": MANAGER_CONFIRM,
     "settings/notification-rules/<str:site_id>/<slug:reference>/": OBJECT,
+    "settings/notification-rules/all/": PAGE,
+    "settings/notification-rules/create/<str:site_id>/": MANAGER_START,
+    "settings/notification-rules/create/<str:site_id>/<uuid:draft>/<slug:step>/": MANAGER_CONFIRM,
     "settings/notification-rules/<str:site_id>/<slug:reference>/switch/": MANAGER_POST,
     "settings/notification-rules/<str:site_id>/<slug:reference>/content/": OBJECT,
     "settings/notification-rules/<str:site_id>/<slug:reference>/content/preview/": OBJECT,
     "settings/notification-rules/<str:site_id>/<slug:reference>/content/restore/": MANAGER_CONFIRM,
+    "settings/notification-rules/<str:site_id>/<slug:reference>/duplicate/": MANAGER_POST,
+    "settings/notification-rules/<str:site_id>/<slug:reference>/delete/": MANAGER_CONFIRM,
     "notifications/journal/<uuid:key>/": OBJECT,
     "notifications/journal/<uuid:key>/html/": OBJECT,
     "notifications/journal/<uuid:key>/resend/": MANAGER_CONFIRM,
@@ -176,6 +184,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
         "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
         "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{order_template(shop).pk}",
+        "<uuid:draft>/<slug:step>": lambda: f"{uuid4()}/type",
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,
