@@ -43,17 +43,10 @@ def contracts(request: CompanyRequest, site_id: str) -> HttpResponse:
     return render(request, "shops/contracts.html", {"shop": shop, "page": page, "q": q, "may_edit": may_edit})
 
 
-def _editable(request: CompanyRequest, site_id: str) -> Shop:
-    shop = shop_or_404(request, site_id)
-    if not access.can(request.membership, permissions.EDIT_SETTINGS, shop):
-        raise PermissionDenied
-    return shop
-
-
 @company_page()
 @require_http_methods(GET_AND_POST)
 def contract_edit(request: CompanyRequest, site_id: str, key: int | None = None) -> HttpResponse:
-    shop = _editable(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop) if key else None
     form = ContractForm(request.POST if request.method == "POST" else None, contract=contract)
     if request.method == "POST" and form.is_valid() and _save(request, shop, contract, form):
@@ -83,7 +76,7 @@ def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: 
 @company_page()
 @require_http_methods(GET_AND_POST)
 def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
-    shop = _editable(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop)
     if request.method == "POST":
         try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from backoffice.forms import add_errors, show_version
-from companies import access, permissions
+from companies import permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
 from companies.audit import Actor, StaleVersion
 from companies.reauthentication import ask_again
@@ -40,17 +40,10 @@ LABELS = {
 REST_SETS = {"rest-set-test": ShopKey.REST["test"], "rest-set-production": ShopKey.REST["production"]}
 
 
-def _shop_of(request: CompanyRequest, site_id: str) -> Shop:
-    shop = shop_or_404(request, site_id)
-    if not access.can(request.membership, permissions.MANAGE_KEYS, shop):
-        raise PermissionDenied
-    return shop
-
-
-@company_page()
+@company_page(permissions.MANAGE_KEYS)
 @require_http_methods(GET_AND_POST)
 def keys(request: CompanyRequest, site_id: str) -> HttpResponse:
-    shop = _shop_of(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     if request.GET.get("part") == "tests":
         return render(request, "shops/key_tests.html", _tests(shop))
     form = AlgorithmForm(request.POST if request.method == "POST" else None, shop=shop)
@@ -133,11 +126,11 @@ def _page(
     return render(request, "shops/keys.html", context)
 
 
-@company_page()
+@company_page(permissions.MANAGE_KEYS)
 @require_POST
 def tests_done(request: CompanyRequest, site_id: str) -> HttpResponse:
     """An administrator declares the test phase done, with a reason."""
-    shop = _shop_of(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     form = TestsDoneForm(request.POST)
     if form.is_valid():
         try:
@@ -159,12 +152,12 @@ def _kinds(name: str, kept: dict[str, ShopKey]) -> list[str]:
     raise Http404
 
 
-@company_page()
+@company_page(permissions.MANAGE_KEYS)
 @require_http_methods(GET_AND_POST)
 @sensitive_variables("values", "shown")
 def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
     """Confirm who one is, read the consequences, generate; the answer to the form shows the key, once."""
-    shop = _shop_of(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     kept = selectors.keys_of(shop)
     kinds = _kinds(name, kept)
     reasons = [reason for kind in kinds if (reason := services.unavailable(shop, kind, kept))]
@@ -219,12 +212,12 @@ def _shown(request: HttpRequest, shop: Shop, values: dict[str, str]) -> HttpResp
     return response
 
 
-@company_page()
+@company_page(permissions.MANAGE_KEYS)
 @require_http_methods(GET_AND_POST)
 @sensitive_variables("value")
 def show(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
     """Show a key that nobody has seen yet: the test key of a new shop, or one that came by a file."""
-    shop = _shop_of(request, site_id)
+    shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     key = selectors.keys_of(shop).get(name)
     if key is None:
         raise Http404

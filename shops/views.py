@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -31,14 +32,15 @@ from .services import shop_update
 
 # The tabs of a shop's pages that a list of shops can lead to.
 TABS = {"configuration": "shop_configuration", "keys": "shop_keys", "contracts": "shop_contracts"}
-_SALT = "shops.new"
 
 
 @company_page()
 @require_safe
 def shops(request: CompanyRequest, tab: str = "configuration") -> HttpResponse:
     """The shops to choose from, or straight to the only one. `tab`: where a shop's link leads."""
-    found = shops_of(request.membership)
+    if tab == "keys" and not access.can_somewhere(request.membership, permissions.MANAGE_KEYS):
+        raise PermissionDenied
+    found = shops_of(request.membership, permissions.MANAGE_KEYS if tab == "keys" else permissions.VIEW)
     if wanted := request.GET.get("shop", ""):
         # From the selector of a shop's page.
         return redirect(TABS.get(request.GET.get("tab", tab), TABS[tab]), shop_or_404(request, wanted).site_id)
@@ -77,31 +79,46 @@ def shop_new(request: CompanyRequest) -> HttpResponse:
     form = NewShopForm(data, inherited=inherited, initial={"language": request.company.language})
     site_id = _site_id_of(request, form)
     if data is not None and form.is_valid():
-        twin = shops_of(request.membership).filter(site_id=site_id).first()
-        if twin is not None:
-            return redirect("shop_configuration", twin.site_id)
-        if shop := _open(request, form, site_id):
+        mine = shops_of(request.membership).filter(site_id=site_id)
+        shop = mine.first()
+        if shop is None and (shop := _open(request, form, site_id)):
             told = _("La boutique %(shop)s est créée ; un e-mail l'annonce à %(email)s.")
             messages.success(request, told % {"shop": shop.name, "email": shop.manager_email or inherited})
+        # None: refused, or the same form arrived twice at once and the other one was faster.
+        shop = shop or mine.first()
+        if shop is not None:
             return redirect("shop_configuration", shop.site_id)
+        if Shop.objects.filter(site_id=site_id).exists():
+            form.add_error(
+                None, _("L'identifiant %(site_id)s vient d'être pris : en voici un autre.") % {"site_id": site_id}
+            )
+            site_id = _propose(request, form)
     typed = (form["manager_email"].value() or "").strip()
     context = {"form": form, "site_id": site_id, "panels": _new_shop_panels(request, typed or inherited)}
     return render(request, "shops/shop_new.html", context)
 
 
+def _signer(request: CompanyRequest) -> signing.TimestampSigner:
+    return signing.TimestampSigner(salt=f"shops.new.{request.company.pk}")
+
+
 def _site_id_of(request: CompanyRequest, form: NewShopForm) -> str:
     """The identifier the form carries, or a fresh one where it carries none of ours."""
-    signer = signing.TimestampSigner(salt=f"{_SALT}.{request.company.pk}")
     try:
-        return signer.unsign(request.POST.get("site_id", ""), max_age=24 * 3600)
+        return _signer(request).unsign(request.POST.get("site_id", ""), max_age=24 * 3600)
     except signing.BadSignature:
-        site_id = services.free_site_id()
-        form.initial["site_id"] = signer.sign(site_id)
-        if form.is_bound:
-            data = request.POST.copy()
-            data["site_id"] = form.initial["site_id"]
-            form.data = data
-        return site_id
+        return _propose(request, form)
+
+
+def _propose(request: CompanyRequest, form: NewShopForm) -> str:
+    """Let the form carry a fresh identifier, signed so that nobody chooses one."""
+    site_id = services.free_site_id()
+    form.initial["site_id"] = _signer(request).sign(site_id)
+    if form.is_bound:
+        data = request.POST.copy()
+        data["site_id"] = form.initial["site_id"]
+        form.data = data
+    return site_id
 
 
 def _open(request: CompanyRequest, form: NewShopForm, site_id: str) -> Shop | None:
@@ -114,8 +131,12 @@ def _open(request: CompanyRequest, form: NewShopForm, site_id: str) -> Shop | No
             site_id=site_id,
             **fields,
         )
+    except IntegrityError:
+        return None
     except ValidationError as error:
-        add_errors(form, error)
+        # A taken identifier is told by the caller, who offers another.
+        if not hasattr(error, "error_dict") or set(error.error_dict) != {"site_id"}:
+            add_errors(form, error)
         return None
 
 

@@ -30,7 +30,8 @@ def shop_tabs(context: Context, shop: Shop, tab: str) -> dict[str, Any]:
     ]
     if access.can(membership, permissions.MANAGE_KEYS, shop):
         tabs.insert(1, ("keys", _("Clés"), reverse("shop_keys", args=[shop.site_id])))
-    choices = list(access.shops_of(membership)[: SELECTOR_SIZE + 1])
+    needed = permissions.MANAGE_KEYS if tab == "keys" else permissions.VIEW
+    choices = list(access.shops_of(membership, needed)[: SELECTOR_SIZE + 1])
     return {
         "shop": shop,
         "tab": tab,

@@ -43,11 +43,12 @@ MANAGER_CONFIRM: Expected = (302, 403, 200, 200, 404, 404)
 # Leads on to the first step of a new draft.
 MANAGER_START: Expected = (302, 403, 302, 302, 404, 404)
 MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
-MANAGER_POST_OBJECT: Expected = (302, 405, 405, 405, 405, 404)
+ADMIN_POST: Expected = (302, 403, 403, 405, 405, 404)
 ADMIN_CONFIRMED: Expected = (302, 403, 403, 302, 404, 404)
 # One shop only: straight to it. The other company has none: a page that says so.
 SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
 MANAGER_PAGE: Expected = (302, 403, 200, 200, 200, 404)
+ADMIN_SHOP_CHOICE: Expected = (302, 403, 403, 302, 200, 404)
 API: Expected = (401, 401, 401, 401, 401, 401)
 PUBLIC: Expected = (200, 200, 200, 200, 200, 200)
 GONE: Expected = (404, 404, 404, 404, 404, 404)
@@ -70,10 +71,10 @@ EXPECTED: dict[str, Expected] = {
     "settings/company/sftp-accounts/<uuid:key>/": ADMIN_OBJECT,
     "settings/shops/<str:site_id>/configuration/": OBJECT,
     "settings/shops/new/": ADMIN_PAGE,
-    "settings/shops/keys/": SHOP_CHOICE,
+    "settings/shops/keys/": ADMIN_SHOP_CHOICE,
     "settings/shops/contracts/": SHOP_CHOICE,
     "settings/shops/<str:site_id>/keys/": ADMIN_OBJECT,
-    "settings/shops/<str:site_id>/keys/tests-done/": MANAGER_POST_OBJECT,
+    "settings/shops/<str:site_id>/keys/tests-done/": ADMIN_POST,
     # Opens only after one's identity was confirmed.
     "settings/shops/<str:site_id>/keys/<slug:name>/": ADMIN_CONFIRMED,
     "settings/shops/<str:site_id>/keys/<slug:name>/show/": ADMIN_CONFIRMED,

@@ -1,10 +1,12 @@
 """Opening a shop: by an administrator of the company and by staff, who is told, and what is left to do."""
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from companies.models import AuditEntry, Membership, Role, User
@@ -80,6 +82,26 @@ def test_a_form_sent_twice_opens_one_shop(client_for: ClientFor, user: User) -> 
     assert Delivery.objects.filter(notification="shop_created").count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_twice_at_once_opens_one_shop(client_for: ClientFor, user: User) -> None:
+    clients = [client_for(user) for _number in range(3)]
+    data, start, places = filled(clients[0]), threading.Barrier(3), []
+
+    def send(client: Client) -> None:
+        start.wait()
+        places.append(client.post(NEW, data).headers.get("Location"))
+        connection.close()
+
+    threads = [threading.Thread(target=send, args=[client]) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    shop = Shop.objects.get(name="Lumière Nice")
+    assert places == [f"/settings/shops/{shop.site_id}/configuration/"] * 3
+    assert Delivery.objects.filter(notification="shop_created").count() == 1
+
+
 @pytest.mark.parametrize("site_id", ["", "12345678", "12345678:1abc:forged"])
 def test_nobody_chooses_the_identifier(client_for: ClientFor, user: User, site_id: str) -> None:
     client = client_for(user)
@@ -102,7 +124,11 @@ def test_an_identifier_taken_meanwhile_is_an_error_beside_a_fresh_one(client_for
     ShopFactory(site_id=data["site_id"].partition(":")[0])
     answer = client.post(NEW, data)
     assert answer.status_code == 200 and 'value="Lumière Nice"' in text(answer)
+    taken, fresh = data["site_id"].partition(":")[0], answer.context["form"]["site_id"].value()
+    assert f"L'identifiant {taken} vient d'être pris : en voici un autre." in text(answer)
     assert not Shop.objects.filter(name="Lumière Nice").exists()
+    assert client.post(NEW, {**data, "site_id": fresh}).status_code == 302
+    assert Shop.objects.get(name="Lumière Nice").site_id == fresh.partition(":")[0] != taken
 
 
 @pytest.mark.parametrize(
