@@ -95,7 +95,7 @@ def _folded(text: str) -> str:
     for line in text.splitlines():
         # "-- " introduces the foot; its blank is part of the mark.
         if len(line) <= TEXT_COLUMNS or line == "-- ":
-            lines.append(line)
+            lines.append(line if line == "-- " else line.rstrip(" "))
             continue
         indent = "  " if line.startswith("- ") else ""
         lines += textwrap.wrap(

@@ -16,7 +16,9 @@ def _merchant_email(context: Context) -> Content:
     event, rule = context.event, context.rule
     assert rule and event.shop
     content = _written(context, rule, RuleType.MERCHANT_EMAIL)
-    if event.type in ("form.invalid", "production_key.regenerated"):
+    if event.type == "production_key.regenerated":
+        content.action = (_("Voir les clés de la boutique"), page_url(f"/settings/shops/{event.shop.site_id}/keys/"))
+    elif event.type == "form.invalid":
         content.action = (
             _("Voir la configuration de la boutique"),
             page_url(f"/settings/shops/{event.shop.site_id}/configuration/"),

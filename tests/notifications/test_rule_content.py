@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from companies import history
 from companies.audit import Actor, StaleVersion
 from companies.models import AuditEntry, Role, User
+from companies.provisioning import ProvisioningError, provision
 from notifications import catalogue, default_texts, emails, samples, services, templating
 from notifications.models import Delivery, NotificationRule
 from tests.factories import CompanyFactory, EventFactory, NotificationRuleFactory, ShopFactory, UserFactory
@@ -388,6 +389,26 @@ def test_a_stale_version_is_refused(rule: NotificationRule) -> None:
     update(rule, email_texts={"fr": {"subject": "Un"}})
     with pytest.raises(StaleVersion):
         services.rule_update(rule=rule, actor=ACTOR, version=old, email_texts={})
+
+
+def test_provisioning_carries_texts_and_fields_and_null_restores_them() -> None:
+    def document(**extra: Any) -> dict[str, Any]:
+        rule = {"reference": "m", "type": MERCHANT, "trigger": "payment.accepted", **extra}
+        shop = {"site_id": "10000088", "name": "Paris", "rules": [rule]}
+        contact = {"email": "claire@lumiere.example"}
+        return {"companies": [{"reference": "m", "name": "M", "manager_contact": contact, "shops": [shop]}]}
+
+    texts = {"fr": {"subject": "Vu %amount%"}}
+    provision(document(email_texts=texts, email_fields=["mode"]))
+    stored = NotificationRule.objects.get(reference="m")
+    assert (stored.email_texts, stored.email_fields) == (texts, ["mode"])
+    assert provision(document()).updated == 0
+    with pytest.raises(ProvisioningError) as caught:
+        provision(document(email_texts={"fr": {"subject": "%nope%"}}))
+    assert caught.value.errors[0].startswith("companies[0].shops[0].rules[0].email_texts: fr.subject : « %nope% »")
+    provision(document(email_texts=None, email_fields=None))
+    stored.refresh_from_db()
+    assert (stored.email_texts, stored.email_fields) == ({}, None)
 
 
 # --- The page ---------------------------------------------------------------------------------------
