@@ -35,7 +35,12 @@ app.conf.update(
             "task": "notifications.tasks.deliver_due",
             "schedule": CLOCK_SECONDS,
             "options": {"expires": CLOCK_SECONDS},
-        }
+        },
+        "look-at-the-calls": {
+            "task": "notifications.tasks.call_due",
+            "schedule": CLOCK_SECONDS,
+            "options": {"expires": CLOCK_SECONDS},
+        },
     },
 )
 app.autodiscover_tasks(["notifications"])

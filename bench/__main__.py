@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-for name in ("tables", "mail"):
+for name in ("tables", "mail", "calls"):
     code = subprocess.run([sys.executable, "-m", f"bench.{name}"]).returncode
     if code:
         raise SystemExit(code)

@@ -4,6 +4,7 @@ Everything is made by provisioning and the services, then moved back in time; no
 by the product itself. Addresses end in `.example`, which belongs to nobody.
 """
 
+import heapq
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from notifications import call_services
 from notifications import services as notification_services
 from notifications.intake import validate_event
 from notifications.models import Attempt, Delivery, Event, NotificationRule
+from notifications.transports.http import Answer
 from shops import services as shop_services
 from shops.models import Shop, ShopKey
 from shops.orders import demo as orders_demo
@@ -28,6 +31,7 @@ from .provisioning import provision
 
 REFERENCES = ("maison-lumiere", "atelier-boreal")
 PARIS, LYON, ONLINE, TRADE, BOREAL = "10000001", "10000002", "10000003", "10000004", "20000001"
+ONLINE_URL = "https://www.lumiere.example/paiement/ipn"
 FAILING_ADDRESS = "export@ancien-prestataire.example"
 # Log-in → password, in the order in which they are shown.
 PASSWORDS = {
@@ -169,6 +173,16 @@ DOCUMENT: dict[str, Any] = {
                     "keys": {"production": "DemoCleProdLigne"},
                     "rules": [
                         {
+                            "reference": "ipn-end",
+                            "type": "ipn_call",
+                            "label": "URL de notification à la fin du paiement",
+                            "triggers": ["payment.accepted", "payment.refused"],
+                            "recipients": ["@shop_manager", "hugo@agence.example"],
+                            "url_test": "https://recette.lumiere.example/paiement/ipn",
+                            "url_production": ONLINE_URL,
+                            "auto_retry": True,
+                        },
+                        {
                             "reference": "mail-payment",
                             "type": "merchant_email",
                             "label": "E-mail de confirmation de paiement",
@@ -290,6 +304,7 @@ class _Story:
         self.payments()
         self.tests_of_the_new_shop()
         self.payment_orders()
+        self.calls()
         self.shape()
 
     @contextmanager
@@ -423,6 +438,38 @@ class _Story:
             failing=FAILING_ADDRESS,
         )
 
+    def calls(self) -> None:
+        """Every call as it would have gone: one afternoon the online shop's server was down, then recovered.
+
+        None is made for real; the domains of the demonstration exist nowhere.
+        """
+        rows = Delivery.objects.select_related("event", "shop", "rule", "company")
+        due = rows.filter(channel="ipn", status=Delivery.Status.QUEUED, event__company__reference__in=REFERENCES)
+        down = self.now - timedelta(days=6, hours=3)
+        todo = [(delivery.created_at, delivery.pk) for delivery in due]
+        heapq.heapify(todo)
+        while todo:
+            at, key = heapq.heappop(todo)
+            if at > self.now:
+                continue
+            at += timedelta(seconds=1)
+            Delivery.objects.filter(pk=key).update(status=Delivery.Status.SENDING, lease_owner="demo")
+            delivery = rows.get(pk=key)
+            is_down = delivery.address == ONLINE_URL and down <= at <= down + timedelta(days=1, hours=2)
+            answer = (
+                Answer("", 503, "Service Unavailable", "", "", self.chance.randint(20, 90), "HTTP 503")
+                if is_down
+                else Answer("", 200, "OK", "", "", self.chance.randint(60, 640), "")
+            )
+            with self.at(days=(self.now - at) / timedelta(days=1)):
+                call_services.record([call_services.Ended(delivery, answer, at)], "demo")
+                call_services.publish_due_notices(at)
+            delivery.refresh_from_db()
+            if delivery.status == Delivery.Status.RETRY and delivery.retry_at:
+                heapq.heappush(todo, (delivery.retry_at, key))
+        with self.at():
+            call_services.publish_due_notices(self.now)
+
     def shape(self) -> None:
         """Give each delivery older than a quarter of an hour the end it would have had.
 
@@ -431,6 +478,7 @@ class _Story:
         attempts: list[Attempt] = []
         waiting = Delivery.objects.filter(
             event__company__reference__in=REFERENCES,
+            channel="email",
             status=Delivery.Status.QUEUED,
             created_at__lt=self.now - timedelta(minutes=15),
         )

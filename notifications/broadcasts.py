@@ -25,7 +25,8 @@ from .catalogue import Channel
 from .facts import CompanyFacts
 from .models import Broadcast, Delivery, Event, IncidentUpdate, Message, Newsletter
 from .resolver import Decision
-from .services import dedupe_key, resolution_of
+from .selectors import resolution_json
+from .services import dedupe_key
 
 # Companies a step: a transaction of well under a second, so that other writers hardly wait.
 STEP = 250
@@ -247,7 +248,7 @@ def _queue(broadcast: Broadcast, companies: list[Company]) -> None:
             mode=event.mode,
             message=messages[language],
             to_addresses=[decision.address],
-            resolution=resolution_of(decision),
+            resolution=resolution_json(decision),
             broadcast=broadcast,
             created_at=now,
         )

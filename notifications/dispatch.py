@@ -8,9 +8,10 @@ Three rules keep the guarantee of DESIGN 5:
 
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,8 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
-from . import broadcasts, hooks, retry
+from . import broadcasts, call_services, hooks, retry
+from .call_worker import CallWorker
 from .catalogue import Channel
 from .models import Attempt, Delivery
 from .transports.base import Result
@@ -29,6 +31,8 @@ from .transports.email import EmailTransport
 
 log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
+# At least this often failures are looked for whose mail is due.
+NOTICE_SECONDS = 5.0
 
 
 @dataclass
@@ -38,6 +42,15 @@ class Tally:
     sent: int = 0
     retry: int = 0
     dead: int = 0
+
+    def count(self, found: Mapping[str, int]) -> None:
+        """Add attempts by the status they led to."""
+        self.sent += found.get(Delivery.Status.SENT, 0)
+        self.retry += found.get(Delivery.Status.RETRY, 0)
+        self.dead += found.get(Delivery.Status.DEAD, 0)
+
+    def add(self, other: "Tally") -> None:
+        self.sent, self.retry, self.dead = self.sent + other.sent, self.retry + other.retry, self.dead + other.dead
 
     def __str__(self) -> str:
         return f"sent={self.sent} retry={self.retry} dead={self.dead}"
@@ -138,7 +151,7 @@ def record(delivery: Delivery, owner: str, result: Result, now: datetime) -> str
     else:
         again = (
             retry.next_email_attempt(number, now, settings.EMAIL_RETRY_DELAYS)
-            if result.outcome == Attempt.Outcome.TRANSIENT
+            if result.outcome == Attempt.Outcome.TRANSIENT and not delivery.is_test
             else None
         )
         changes |= {"status": Delivery.Status.RETRY if again else Delivery.Status.DEAD, "retry_at": again}
@@ -170,14 +183,25 @@ def record(delivery: Delivery, owner: str, result: Result, now: datetime) -> str
 
 
 def deliver_until_idle(clock: Clock = timezone.now, stop: Callable[[], bool] = lambda: False) -> Tally:
-    """Send until nothing is due, mail caused on the way included.
+    """Send until nothing is due: mail, calls, and the mail that calls cause on the way.
 
     Args:
         clock: tells the time used for "due", leases and schedules.
         stop: asked between messages; True leaves the rest for later.
     """
-    owner = new_owner()
     tally = Tally()
+    while not stop():
+        before = (tally.sent, tally.retry, tally.dead)
+        deliver_mail(tally, clock, stop)
+        done = deliver_calls(tally, clock, stop)
+        if not done and before == (tally.sent, tally.retry, tally.dead):
+            break
+    return tally
+
+
+def deliver_mail(tally: Tally, clock: Clock = timezone.now, stop: Callable[[], bool] = lambda: False) -> None:
+    """Send mail until none is due."""
+    owner = new_owner()
     close_old_connections()
     sweep(clock())
     hooks.tick(clock())
@@ -188,7 +212,20 @@ def deliver_until_idle(clock: Clock = timezone.now, stop: Callable[[], bool] = l
                 continue
             break
         _send_batch(batch, owner, clock, tally, stop)
-    return tally
+
+
+def deliver_calls(tally: Tally, clock: Clock = timezone.now, stop: Callable[[], bool] = lambda: False) -> int:
+    """Make calls until none is due; returns how much was done, since any of it may have caused mail."""
+    close_old_connections()
+    sweep(clock())
+    done = call_services.publish_due_notices(clock())
+    with CallWorker(new_owner()) as worker:
+        while True:
+            found = worker.step(clock, wait=0.5, claim=not stop())
+            tally.count(found)
+            done += found.total()
+            if not worker.in_flight and not found.total():
+                return done
 
 
 def _send_batch(batch: list[Delivery], owner: str, clock: Clock, tally: Tally, stop: Callable[[], bool]) -> None:
@@ -202,12 +239,8 @@ def _send_batch(batch: list[Delivery], owner: str, clock: Clock, tally: Tally, s
                 renew(owner, [item.pk for item in batch[position:]], clock())
                 renewed = time.monotonic()
             status = record(delivery, owner, _attempt(transport, delivery), clock())
-            if status == Delivery.Status.SENT:
-                tally.sent += 1
-            elif status == Delivery.Status.RETRY:
-                tally.retry += 1
-            elif status == Delivery.Status.DEAD:
-                tally.dead += 1
+            if status is not None:
+                tally.count({status: 1})
 
 
 def _attempt(transport: EmailTransport, delivery: Delivery) -> Result:
@@ -227,24 +260,66 @@ def _release(owner: str, keys: list[uuid.UUID]) -> None:
 
 
 def watch(stop: Callable[[], bool], pause: float | None = None) -> Tally:
-    """Keep delivering until `stop`; survives a database that is away for a while."""
-    total = Tally()
+    """Keep delivering until `stop`: mail in this thread, calls in another, neither waits for the other.
+
+    Both survive a database that is away for a while.
+    """
     pause = settings.DELIVERY_POLL_SECONDS if pause is None else pause
+    total, of_calls = Tally(), Tally()
+    ended = threading.Event()
+
+    def stopped() -> bool:
+        return ended.is_set() or stop()
+
+    other = threading.Thread(target=_watch_calls, args=(of_calls, stopped, pause), name="call-worker")
+    other.start()
+    try:
+        _keep(lambda: deliver_mail(total, stop=stopped), stopped, pause)
+    finally:
+        ended.set()
+        other.join()
+    total.add(of_calls)
+    return total
+
+
+def _watch_calls(tally: Tally, stop: Callable[[], bool], pause: float) -> None:
+    """One worker, kept over the cycles, so that connections to endpoints are used again."""
+    try:
+        with CallWorker(new_owner()) as worker:
+            _keep(lambda: _cycle_of_calls(worker, tally, stop), stop, pause)
+            while worker.in_flight:
+                tally.count(worker.step(timezone.now, wait=1.0, claim=False))
+    finally:
+        connection.close()
+
+
+def _cycle_of_calls(worker: CallWorker, tally: Tally, stop: Callable[[], bool]) -> None:
+    close_old_connections()
+    sweep(timezone.now())
+    call_services.publish_due_notices(timezone.now())
+    swept = time.monotonic()
     while not stop():
+        found = worker.step(timezone.now, wait=0.1)
+        tally.count(found)
+        if not worker.in_flight and not found.total():
+            return
+        if time.monotonic() - swept > NOTICE_SECONDS:
+            # Under steady load the end of a cycle may be far away; notices are due by the clock.
+            sweep(timezone.now())
+            call_services.publish_due_notices(timezone.now())
+            swept = time.monotonic()
+
+
+def _keep(work: Callable[[], None], stop: Callable[[], bool], pause: float) -> None:
+    """Do `work` again and again, with a pause between, until `stop`."""
+    while not stop():
+        wait = pause
         try:
-            tally = deliver_until_idle(stop=stop)
+            work()
         except DatabaseError as error:
             log.error("database_unavailable", error=type(error).__name__)
             close_old_connections()
-            tally = Tally()
-            time.sleep(min(5.0, pause * 5))
-        total.sent, total.retry, total.dead = (
-            total.sent + tally.sent,
-            total.retry + tally.retry,
-            total.dead + tally.dead,
-        )
-        waited = 0.0
-        while waited < pause and not stop():
+            wait = max(pause, 5.0)
+        end = time.monotonic() + wait
+        while time.monotonic() < end and not stop():
             time.sleep(0.1)
-            waited += 0.1
-    return total

@@ -40,9 +40,10 @@ def ring() -> None:
 
 def _send() -> None:
     try:
-        from .tasks import deliver_due  # Celery is loaded by processes that have a broker only
+        from .tasks import call_due, deliver_due  # Celery is loaded by processes that have a broker only
 
-        deliver_due.apply_async(expires=EXPIRES_SECONDS, retry=False)
+        for task in (deliver_due, call_due):
+            task.apply_async(expires=EXPIRES_SECONDS, retry=False)
     except Exception as error:  # whatever a broker or its client may raise: the event is saved already
         _fall_silent(f"{type(error).__name__}: {error}")
     finally:

@@ -49,6 +49,8 @@ class JournalFilter(_Filter):
         required=False,
     )
     notification = forms.ChoiceField(choices=[("", _("Toutes")), *CHOICES], required=False)
+    channel = forms.ChoiceField(choices=[("", _("Tous")), *Delivery.ChannelChoice.choices], required=False)
+    rule = forms.CharField(max_length=40, required=False)
     shop = forms.CharField(max_length=8, required=False)
     address = forms.CharField(max_length=254, required=False)
     event = forms.CharField(max_length=200, required=False)
@@ -56,7 +58,7 @@ class JournalFilter(_Filter):
     since = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
     until = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
 
-    NAMES = ("q", "status", "notification", "shop", "address", "event", "mode", "since", "until")
+    NAMES = ("q", "status", "notification", "channel", "rule", "shop", "address", "event", "mode", "since", "until")
 
     def is_active(self) -> bool:
         return any(self.value(name) for name in self.NAMES)
@@ -68,6 +70,8 @@ class JournalFilter(_Filter):
         return {
             "status": STATUS_GROUPS.get(status, (status,) if status else ()),
             "notification": self.value("notification"),
+            "channel": self.value("channel"),
+            "rule": self.value("rule"),
             "shop": self.value("shop"),
             "address": self.value("address"),
             "event": self.value("event"),

@@ -266,6 +266,8 @@ class Delivery(models.Model):
     is_test = models.BooleanField(_("essai"), default=False)
     # Asked for by a person (replay of a call): one attempt, without effect on the health of the rule.
     is_manual = models.BooleanField(_("à la demande"), default=False)
+    # The replay of many calls that this one is part of.
+    run = models.UUIDField(null=True, blank=True, editable=False)
     # Calls only: what is called (scheme, host and port), for the limit of calls at a time …
     endpoint = models.CharField(max_length=300, blank=True, editable=False)
     # … and what was frozen of the call: {"format", "fields" or "answer", "profile", "auto_retry", …}.
@@ -292,6 +294,14 @@ class Delivery(models.Model):
             models.Index(fields=["leased_until"], condition=Q(status="sending"), name="delivery_leased"),
             # Serves the count of calls in flight per endpoint.
             models.Index(fields=["endpoint"], condition=Q(status="sending", channel="ipn"), name="delivery_in_flight"),
+            # Serves the fair choice of the calls to make next: so many of each endpoint.
+            models.Index(
+                fields=["endpoint", "created_at"],
+                condition=Q(status__in=["queued", "retry"], channel="ipn"),
+                name="delivery_due_calls",
+            ),
+            # Serves the page of a replay.
+            models.Index(fields=["run"], condition=Q(run__isnull=False), name="delivery_run"),
             # Serves "last call or mail" of the rules page.
             models.Index(fields=["rule", "-created_at"], condition=Q(rule__isnull=False), name="delivery_rule_newest"),
             # Serves the journal and the API, newest first within a company.

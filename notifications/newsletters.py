@@ -17,7 +17,8 @@ from . import addresses, broadcasts, doorbell, resolver, unsubscribing
 from .catalogue import Channel
 from .facts import CompanyFacts
 from .models import Broadcast, Delivery, Event, Newsletter
-from .services import dedupe_key, resolution_of
+from .selectors import resolution_json
+from .services import dedupe_key
 
 FIELDS = ("title_fr", "text_fr", "title_en", "text_en", "audience")
 MOST_REFERENCES = 900
@@ -113,7 +114,7 @@ def newsletter_try(*, newsletter: Newsletter, staff: User, actor: Actor) -> list
                 mode=event.mode,
                 message=message,
                 to_addresses=[decision.address],
-                resolution=resolution_of(decision),
+                resolution=resolution_json(decision),
                 is_test=True,
                 dedupe_key=dedupe_key(event.pk, decision.notification, language, decision.normalised),
             )

@@ -32,7 +32,7 @@ class Decision:
 
     Attributes:
         notification: catalogue code.
-        address: as typed; empty for "nobody" (a gap).
+        address: as typed; empty for "nobody" (a gap). The URL, for a call.
         as_: "to" or "cc".
         source: a `Source` value.
         delivers: the verdict.
@@ -144,8 +144,9 @@ def resolve(
         notification: a catalogue code.
         shop, rule, account: what it is about, as its scope asks.
         occasion: what is known only when it happens: `copy_ticked` for `payment_order_copy`,
-            `address` for notifications to an address that is not configured. None when the
-            question is general, as in the tables.
+            `address` for notifications to an address that is not configured (the URL of a call),
+            `why_not` for a call that no URL serves. None when the question is general, as in the
+            tables.
 
     Returns:
         The decisions, main recipients first.
@@ -172,7 +173,7 @@ def _candidates(
 ) -> Iterator[Decision]:
     about: dict[str, Any] = {"shop": shop.site_id if shop else None}
     if not row.in_tables:
-        yield from _unconfigured_addressee(row, about, rule, account, occasion or {})
+        yield from _unconfigured_addressee(row, about, shop, rule, account, occasion or {})
     elif row.scope is Scope.RULE:
         assert shop and rule
         yield from _rule_candidates(company, row, shop, rule)
@@ -255,6 +256,7 @@ def _rule_candidates(company: CompanyFacts, row: Notification, shop: ShopFacts, 
 def _unconfigured_addressee(
     row: Notification,
     about: dict[str, Any],
+    shop: ShopFacts | None,
     rule: RuleFacts | None,
     account: AccountFacts | None,
     occasion: dict[str, Any],
@@ -265,8 +267,10 @@ def _unconfigured_addressee(
     if account and occasion.get("sftp"):
         source = Source.SFTP_ACCOUNT
     delivers, reason = True, f"{row.code}_addressee"
-    if row.code == "buyer_email" and rule and not rule.enabled:
+    if row.scope is Scope.RULE and rule and not rule.enabled and not occasion.get("is_test"):
         delivers, reason = False, "rule_disabled"
+    elif row.code == "ipn_call" and not address:
+        delivers, reason = False, str(occasion.get("why_not") or "no_url")
     elif row.code == "account_security" and occasion.get("former"):
         reason = "former_address"
     elif not address:
@@ -278,7 +282,11 @@ def _unconfigured_addressee(
         source,
         delivers,
         reason,
-        {"rule": rule.label if rule else "", "login": account.login if account else ""},
+        {
+            "rule": rule.label if rule else "",
+            "login": account.login if account else "",
+            "shop": shop.name if shop else "",
+        },
         rule=rule.reference if rule else None,
         account=account.login if account else None,
         triggers=tuple(sort_triggers(rule.triggers)) if rule else (),

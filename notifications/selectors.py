@@ -14,10 +14,13 @@ from companies.models import AuditEntry, Company, Contact, Membership, SftpAccou
 from shops.models import Shop, ShopKey
 
 from . import addresses, linter, resolver, wording
-from .catalogue import MODES, SHOP_MANAGER_SYMBOL, RuleType
+from .catalogue import MODES, SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import AccountFacts, CompanyFacts, RuleFacts, ShopFacts
 from .models import Delivery, NotificationRule
 from .resolver import Decision
+
+# Errors of calls that were never to be made, for want of a URL.
+NOT_CALLED = ("NO_URL", "FORM_URLS_ONLY")
 
 # --- Facts ----------------------------------------------------------------------------------------
 
@@ -188,6 +191,18 @@ def line_json(decision: Decision) -> dict[str, Any]:
     }
 
 
+def resolution_json(decision: Decision) -> dict[str, Any]:
+    """The resolution that a delivery keeps (DESIGN 4.14)."""
+    return {
+        "source": decision.source,
+        "reason": decision.reason,
+        "params": decision.params,
+        "inherited": decision.inherited,
+        "rule": decision.rule,
+        "rule_version": decision.rule_version,
+    }
+
+
 # --- Journal --------------------------------------------------------------------------------------
 
 
@@ -217,6 +232,8 @@ def deliveries_filtered(
     *,
     status: Sequence[str] = (),
     notification: str = "",
+    channel: str = "",
+    rule: str = "",
     shop: str = "",
     address: str = "",
     event: str = "",
@@ -234,6 +251,10 @@ def deliveries_filtered(
         found = found.filter(status__in=status)
     if notification:
         found = found.filter(notification=notification)
+    if channel:
+        found = found.filter(channel=channel)
+    if rule:
+        found = found.filter(rule__reference=rule)
     if shop:
         found = found.filter(shop__site_id=shop)
     if address:
@@ -257,7 +278,9 @@ def home_summary(company: Company, membership: Membership) -> dict[str, Any]:
     """The three answers of the home page: gaps, recent failures, recent changes."""
     facts = visible_facts(company, membership)
     tables = delivery_tables(facts)
+    # A rule without URL is told on its own page; each payment of it is no failure of the week.
     recent = deliveries(company, membership).filter(created_at__gte=timezone.now() - timedelta(days=7))
+    recent = recent.exclude(channel=Channel.IPN, error__in=NOT_CALLED)
     counts = dict.fromkeys(Delivery.Status.values, 0)
     for row in recent.order_by().values("status").annotate(n=Count("pk")):
         counts[row["status"]] = row["n"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone, translation
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -24,7 +24,7 @@ from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, SftpAccount, User
 from shops.models import Shop
 
-from . import addresses, catalogue, doorbell, emails, hooks, resolver, selectors, templating, wording
+from . import addresses, calls, catalogue, doorbell, emails, hooks, resolver, selectors, templating, wording
 from .catalogue import SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import CompanyFacts, EventFacts, ShopFacts
 from .intake import EventConflict, ValidEvent
@@ -49,6 +49,8 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "address.checked": ("address_check",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
     "payment_order.problem": ("payment_order_problem",),
+    "ipn.failed": ("ipn_failure",),
+    "ipn.recovered": ("ipn_failure",),
 }
 
 
@@ -58,6 +60,7 @@ def publish(
     company: Company,
     shop: Shop | None = None,
     account: User | SftpAccount | None = None,
+    rule: NotificationRule | None = None,
     mode: str = "PRODUCTION",
     data: dict[str, Any] | None = None,
     occasion: dict[str, Any] | None = None,
@@ -74,6 +77,7 @@ def publish(
     Args:
         type: a trigger (DESIGN 4b) or a key of NOTIFICATIONS_OF_EVENT.
         shop, account: what it is about.
+        rule: the rule it is about, for what the calls of a rule lead to.
         data: what mails and calls tell of it.
         occasion: what only this occasion knows of its recipients, see `resolver.resolve`.
         occasions: the same where the notifications of one event differ in it: notification code →
@@ -112,11 +116,12 @@ def publish(
             facts,
             code,
             shop=shop_facts,
+            rule=selectors.rule_facts(rule) if rule else None,
             account=selectors.account_facts(account, company) if account else None,
             occasion=occasion,
         )
         language = (occasion or {}).get("language", "")
-        rows += _deliveries(event, facts, decisions, account=account, language=language)
+        rows += _deliveries(event, facts, decisions, rule=rule, account=account, language=language)
     if shop_facts:
         rows += _rule_deliveries(event, facts, shop_facts, rules)
     Delivery.objects.bulk_create(rows)
@@ -136,6 +141,10 @@ def _rule_deliveries(
     rows: list[Delivery] = []
     for rule in fired:
         if rule.type == RuleType.IPN_CALL:
+            call = calls.plan(event, models[rule.reference], company, shop_facts, rule)
+            if call is not None:
+                call.dedupe_key = dedupe_key(event.pk, call.notification, call.rule_id, call.channel, call.address, "")
+                rows.append(call)
             continue
         occasion = {"address": event.data.get("buyer_email")} if rule.type == RuleType.BUYER_EMAIL else None
         code = catalogue.NOTIFICATION_OF_RULE_TYPE[rule.type]
@@ -191,7 +200,7 @@ def _deliveries(
             message=message if decision.delivers else None,
             to_addresses=[decision.address] if alone else to,
             cc_addresses=[] if alone else cc,
-            resolution=resolution_of(decision),
+            resolution=selectors.resolution_json(decision),
             dedupe_key=dedupe_key(
                 event.pk, decision.notification, rule.pk if rule else "", Channel.EMAIL, decision.normalised, ""
             ),
@@ -221,18 +230,6 @@ def _language(event: Event, company: CompanyFacts, account: User | SftpAccount |
     if event.shop is not None:
         return event.shop.language
     return company.language
-
-
-def resolution_of(decision: Decision) -> dict[str, Any]:
-    """The resolution as a delivery keeps it (DESIGN 4.14)."""
-    return {
-        "source": decision.source,
-        "reason": decision.reason,
-        "params": decision.params,
-        "inherited": decision.inherited,
-        "rule": decision.rule,
-        "rule_version": decision.rule_version,
-    }
 
 
 def dedupe_key(*parts: object) -> str:
@@ -615,6 +612,24 @@ def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
         )
         transaction.on_commit(doorbell.ring, robust=True)
     return bool(changed)
+
+
+@transaction.atomic
+def run_cancel(*, deliveries: QuerySet[Delivery], run: uuid.UUID, actor: Actor, company: Company) -> int:
+    """Stop what waits of a replay; returns how many calls that were."""
+    stopped = deliveries.filter(run=run, status__in=Delivery.DUE).order_by().values_list("pk", flat=True)
+    count = Delivery.objects.filter(pk__in=list(stopped), status__in=Delivery.DUE).update(
+        status=Delivery.Status.CANCELLED, retry_at=None
+    )
+    if count:
+        audit.record(
+            actor=actor,
+            action="calls.replay_stopped",
+            obj=company,
+            company=company,
+            changes={"calls": [count, 0], "run": [str(run), None]},
+        )
+    return count
 
 
 @transaction.atomic

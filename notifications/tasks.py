@@ -1,4 +1,4 @@
-"""The one task of the Celery worker."""
+"""The tasks of the Celery worker: mail and calls apart, so that neither waits for the other."""
 
 from backoffice.celery import app
 
@@ -7,5 +7,11 @@ from . import dispatch
 
 @app.task(name="notifications.tasks.deliver_due")
 def deliver_due() -> None:
-    """Send whatever is due now; several workers may do so at the same time."""
-    dispatch.deliver_until_idle()
+    """Send the mail that is due now; several workers may do so at the same time."""
+    dispatch.deliver_mail(dispatch.Tally())
+
+
+@app.task(name="notifications.tasks.call_due")
+def call_due() -> None:
+    """Make the calls that are due now, and announce failures whose mail is due."""
+    dispatch.deliver_calls(dispatch.Tally())

@@ -2,13 +2,17 @@
 
 from django.urls import path
 
-from . import public_views, views
+from . import call_views, public_views, views
 
 urlpatterns = [
     path("notifications/addresses/", views.addresses, name="addresses"),
     path("notifications/by-notification/", views.by_notification, name="by_notification"),
     path("notifications/journal/", views.journal, name="journal"),
+    path("notifications/journal/replay/", call_views.calls_replay, name="calls_replay"),
+    path("notifications/replays/<uuid:run>/", call_views.replay_run, name="replay_run"),
+    path("notifications/replays/<uuid:run>/stop/", call_views.replay_stop, name="replay_stop"),
     path("notifications/journal/<uuid:key>/", views.delivery, name="delivery"),
+    path("notifications/journal/<uuid:key>/replay/", call_views.call_replay, name="call_replay"),
     path("notifications/journal/<uuid:key>/html/", views.delivery_html, name="delivery_html"),
     path("notifications/journal/<uuid:key>/resend/", views.delivery_resend, name="delivery_resend"),
     path("status/", public_views.status, name="status"),

@@ -8,13 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q, QuerySet
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
-from django.utils.encoding import force_str
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
@@ -26,10 +24,11 @@ from companies.audit import Actor
 
 from . import addresses as address_rules
 from . import emails, exports, resolver, screens, selectors, services, wording
-from .catalogue import TABLE_ROWS
+from .catalogue import TABLE_ROWS, Channel
 from .comparison import resolution_today
 from .facts import CompanyFacts
 from .filters import JournalFilter, TablesFilter
+from .journal import call_context, delivery_or_404, replay_query, searched
 from .models import Delivery
 from .resolver import Decision
 from .selectors import DeliveryTables
@@ -176,7 +175,7 @@ def journal(request: CompanyRequest) -> HttpResponseBase:
     """« Journal »: every delivery the user may see, newest first."""
     asked = JournalFilter(request.GET)
     found = selectors.deliveries(request.company, request.membership)
-    found = _searched(selectors.deliveries_filtered(found, **asked.arguments()), asked.value("q").strip())
+    found = searched(selectors.deliveries_filtered(found, **asked.arguments()), asked.value("q").strip())
     found = found.order_by(paging.sort_key(request, SORTS, default="-created_at"), "-pk")
     if request.GET.get("format") == "csv":
         return csv_response(exports.journal_rows(found), f"journal-{request.company.reference}.csv")
@@ -185,46 +184,14 @@ def journal(request: CompanyRequest) -> HttpResponseBase:
         "page": page,
         "asked": asked,
         "active": asked.is_active(),
-        "more": any(asked.value(name) for name in ("address", "event", "mode", "since", "until")),
+        "more": any(asked.value(name) for name in ("address", "event", "mode", "since", "until", "rule")),
         "shops": access.shops_of(request.membership).only("site_id", "name"),
     }
+    if asked.value("channel") == Channel.IPN and access.can_somewhere(
+        request.membership, permissions.RUN_NOTIFICATION_URL
+    ):
+        context["replay_query"] = replay_query(asked)
     return render(request, "notifications/journal.html", context)
-
-
-def _searched(found: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
-    """Deliveries whose address, shop, notification, subject or event matches the text."""
-    if not text:
-        return found
-    needle = screens.folded(text)
-    codes = [row.code for row in TABLE_ROWS if needle in screens.folded(force_str(row.label))]
-    return found.filter(
-        Q(normalised_address__contains=address_rules.normalise(text))
-        | Q(address__icontains=text)
-        | Q(shop__name__icontains=text)
-        | Q(shop__site_id__contains=text)
-        | Q(event__event_id__icontains=text)
-        | Q(message__subject__icontains=text)
-        | Q(notification__in=codes)
-    )
-
-
-def _delivery_or_404(request: CompanyRequest, key: UUID, permission: str = permissions.VIEW) -> Delivery:
-    """A delivery the user may see; anything else is a plain 404.
-
-    Raises:
-        PermissionDenied: the user sees it but lacks `permission` on its shop.
-    """
-    found = selectors.deliveries(request.company, request.membership)
-    delivery = (
-        found.select_related("event", "shop", "rule", "message", "resend_of", "company", "carried_by")
-        .filter(pk=key)
-        .first()
-    )
-    if delivery is None:
-        raise Http404
-    if permission != permissions.VIEW and not access.can(request.membership, permission, delivery.shop):
-        raise PermissionDenied
-    return delivery
 
 
 @company_page()
@@ -234,7 +201,7 @@ def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
 
     While it waits, scripts ask for the state alone and replace it in the page.
     """
-    found = _delivery_or_404(request, key)
+    found = delivery_or_404(request, key)
     # A message of the company as a whole asks for the right on each shop.
     may_resend = access.can(request.membership, permissions.RESEND, found.shop)
     context: dict[str, Any] = {
@@ -245,6 +212,10 @@ def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
         "can_resend": found.is_resendable and may_resend,
         "resends": found.resends.order_by("-created_at"),
     }
+    if found.channel == Channel.IPN:
+        context |= call_context(found)
+        may_run = access.can(request.membership, permissions.RUN_NOTIFICATION_URL, found.shop)
+        context["can_replay"] = context["can_replay"] and may_run
     if request.headers.get("HX-Request"):
         return render(request, "notifications/delivery_state.html", context)
     context |= {
@@ -268,7 +239,7 @@ def delivery_html(request: CompanyRequest, key: UUID) -> HttpResponse:
     The policy allows the style block of this very mail and nothing else: no script, no image, no
     form, no request to anywhere.
     """
-    found = _delivery_or_404(request, key)
+    found = delivery_or_404(request, key)
     if found.message is None:
         raise Http404
     html = emails.filled(found, emails.MASKED_LINK)[1]
@@ -291,7 +262,7 @@ def mail_policy(html: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delivery_resend(request: CompanyRequest, key: UUID) -> HttpResponse:
     """« Renvoyer »: asks first, then queues the same message again as a new row."""
-    found = _delivery_or_404(request, key, permissions.RESEND)
+    found = delivery_or_404(request, key, permissions.RESEND)
     if request.method == "POST":
         try:
             copy = services.delivery_resend(delivery=found, actor=Actor.of(request))
@@ -310,7 +281,7 @@ def delivery_resend(request: CompanyRequest, key: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def delivery_cancel(request: CompanyRequest, key: UUID) -> HttpResponse:
     """« Annuler »: asks first, then stops a delivery that waits."""
-    found = _delivery_or_404(request, key, permissions.RESEND)
+    found = delivery_or_404(request, key, permissions.RESEND)
     if request.method == "POST":
         if services.delivery_cancel(delivery=found, actor=Actor.of(request)):
             messages.success(request, _("L'envoi à %(address)s est annulé.") % {"address": found.address})

@@ -68,7 +68,12 @@ REASONS = {
     "no_buyer_address": gettext_lazy("L'événement ne donne pas d'adresse e-mail d'acheteur."),
     "invalid_buyer_address": gettext_lazy("L'adresse e-mail de l'acheteur n'est pas valide."),
     "no_address": gettext_lazy("Aucune adresse n'est renseignée."),
-    "no_url": gettext_lazy("URL non définie"),
+    "ipn_call_addressee": gettext_lazy("La règle « %(rule)s » de la boutique %(shop)s appelle cette URL."),
+    "call_test": gettext_lazy("Essai demandé depuis le formulaire de la règle « %(rule)s »."),
+    "no_url": gettext_lazy("URL non définie : la règle « %(rule)s » n'a pas d'URL pour ce mode."),
+    "form_urls_only": gettext_lazy(
+        "Aucun appel : le paiement vient du client JavaScript et la règle « %(rule)s » n'a que des URL de formulaire."
+    ),
     "payment_order_addressee": gettext_lazy("C'est l'adresse de l'acheteur, saisie dans l'ordre de paiement."),
     "payment_order_extra_copy_addressee": gettext_lazy(
         "L'adresse a été saisie en copie cachée dans l'ordre de paiement."

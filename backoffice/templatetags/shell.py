@@ -99,6 +99,14 @@ def status_badge(status: str, retry_at: datetime | None = None) -> SafeString:
 
 
 @register.simple_tag
+def call_status(delivery: Any) -> str:
+    """« Statut URL de notification » of a call."""
+    from notifications import calls
+
+    return calls.status_label(delivery)
+
+
+@register.simple_tag
 def test_badge(mode: Any) -> SafeString:
     """TEST, for a mode "TEST" or True; nothing otherwise."""
     if mode is True or mode == "TEST":

@@ -8,9 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from notifications.models import Delivery
-from tests.factories import DeliveryFactory, EventFactory, MessageFactory
+from notifications.services import publish
+from tests.endpoints import Endpoint, answers
+from tests.factories import (
+    DeliveryFactory,
+    EventFactory,
+    MessageFactory,
+    NotificationRuleFactory,
+    ShopFactory,
+    ShopKeyFactory,
+)
 from tests.smtp import SmtpServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -50,3 +60,31 @@ def test_mail_survives_workers_that_are_killed(smtp_server: SmtpServer, start_pr
         if times > 1:
             assert len({mail.message["Message-ID"] for mail in smtp_server.to(address)}) == 1
     assert sum(arrived.values()) <= 150 + 3, "at most the message in hand is repeated at each kill"
+
+
+def test_calls_survive_workers_that_are_killed(start_process: Callable[..., Any]) -> None:
+    with Endpoint() as endpoint:
+        endpoint.at("/ipn", answers(200, after=0.05))
+        shop = ShopFactory()
+        ShopKeyFactory(shop=shop, kind="production")
+        NotificationRuleFactory(ipn=True, shop=shop, url_production=endpoint.url("/ipn"))
+        with transaction.atomic():
+            for n in range(80):
+                publish(type="payment.accepted", company=shop.company, shop=shop, data={"transaction_id": f"{n:06d}"})
+        environment = {"IPN_ALLOW_PRIVATE_NETWORKS": "true", "DEBUG": "false"}
+        for wanted in (5, 25, 50):
+            worker = start_process("manage.py", "deliver", "--watch", **environment)
+            assert wait_until(lambda wanted=wanted: len(endpoint.requests) >= wanted, 30), "the worker calls"
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        last = start_process("manage.py", "deliver", "--once", **environment)
+        output, _none = last.communicate(timeout=60)
+        assert last.returncode == 0, output
+        assert set(Delivery.objects.values_list("status", flat=True)) == {"sent"}
+        arrived = Counter(request.headers["x-bom-delivery"] for request in endpoint.requests)
+        assert len(arrived) == 80
+        assert sum(arrived.values()) <= 80 + 3 * 5, "at most the calls in flight are repeated at each kill"
+        for delivery, times in arrived.items():
+            if times > 1:
+                same = {r.body for r in endpoint.requests if r.headers["x-bom-delivery"] == delivery}
+                assert len(same) == 1, "a repeated call is the same to the byte, so that it can be recognised"

@@ -1,5 +1,6 @@
 """Every address of the site, asked for by every kind of visitor. A route without a row here fails."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -121,6 +122,10 @@ EXPECTED: dict[str, Expected] = {
     "orders/<str:token>/pay/": (405,) * 6,
     "orders/<str:token>/problem/": PUBLIC,
     "orders/<str:token>/problem/done/": GONE,
+    "notifications/journal/<uuid:key>/replay/": (302, 403, 404, 404, 404, 404),  # a mail is no call
+    "notifications/journal/replay/": (302, 403, 200, 200, 200, 404),
+    "notifications/replays/<uuid:run>/": OBJECT,
+    "notifications/replays/<uuid:run>/stop/": (302, 403, 405, 405, 405, 404),
     "account/": (302, 200, 200, 200, 200, 200),
     "api/v1/events": (405,) * 6,
     "api/v1/companies/<reference>/delivery-tables": API,
@@ -165,6 +170,12 @@ def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
     }
 
 
+def _run(shop: Any) -> uuid.UUID:
+    run = uuid.uuid4()
+    DeliveryFactory(event=EventFactory(shop=shop), channel="ipn", notification="ipn_call", run=run, message=None)
+    return run
+
+
 @pytest.fixture
 def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     """A function that puts objects of the first company into a route."""
@@ -186,6 +197,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
         "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{order_template(shop).pk}",
         "<uuid:draft>/<slug:step>": lambda: f"{uuid4()}/type",
+        "replays/<uuid:run>": lambda: f"replays/{_run(shop)}",
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,

@@ -1,0 +1,485 @@
+"""Writes of calls: what comes of an attempt, the mails that tell of it, calls made on request."""
+
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.db.models import F, Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from companies import audit
+from companies.audit import Actor
+
+from . import calls, doorbell, retry
+from .catalogue import Channel
+from .models import Attempt, CallHealth, Delivery, Event, NotificationRule
+from .services import dedupe_key, publish
+from .transports.http import Answer
+
+log = structlog.get_logger(__name__)
+S = Delivery.Status
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An attempt that is over; `answer` None: no call was made for want of a key."""
+
+    delivery: Delivery
+    answer: Answer | None
+    at: datetime
+
+
+@dataclass
+class _Verdict:
+    """What an ended attempt means for its delivery."""
+
+    ended: Ended
+    status: str
+    retry_at: datetime | None = None
+    code: str = ""
+    number: int = 0
+
+    @property
+    def delivery(self) -> Delivery:
+        return self.ended.delivery
+
+    @property
+    def http_status(self) -> int | None:
+        return self.ended.answer.status if self.ended.answer else None
+
+    @property
+    def is_automatic(self) -> bool:
+        return not self.delivery.is_manual and not self.delivery.is_test
+
+
+def judge(ended: Ended, dice: float) -> _Verdict:
+    """The new state of a delivery after an attempt (DESIGN 5)."""
+    answer, delivery = ended.answer, ended.delivery
+    if answer is None:
+        return _Verdict(ended, S.NOT_SENT, code=calls.NO_KEY)
+    policy = calls.policy_of(delivery)
+    profile = delivery.call.get("profile", "standard")
+    if not answer.error and retry.call_succeeded(answer.status, profile):
+        return _Verdict(ended, S.SENT)
+    again = retry.next_call_attempt(
+        policy,
+        delivery.attempt_count + 1,
+        ended.at,
+        status=answer.status,
+        retry_after=answer.retry_after,
+        dice=dice,
+    )
+    code = calls.error_code(answer.error, answer.status)
+    return _Verdict(ended, S.RETRY if again else S.DEAD, again, code)
+
+
+def record(ended: Sequence[Ended], owner: str) -> dict[uuid.UUID, str]:
+    """Write attempts and new states of calls whose lease `owner` still holds, in one transaction.
+
+    Failures and recoveries of automatic calls publish their mails in it.
+
+    Returns:
+        delivery id → new status, of those still held.
+    """
+    with transaction.atomic():
+        held = set(
+            Delivery.objects.select_for_update()
+            .filter(pk__in=[item.delivery.pk for item in ended], status=S.SENDING, lease_owner=owner)
+            .values_list("pk", flat=True)
+        )
+        verdicts = [judge(item, random.random()) for item in ended if item.delivery.pk in held]
+        if len(held) < len(ended):
+            log.warning("lease_lost", count=len(ended) - len(held))
+        _write_states(verdicts)
+        attempts = _write_attempts(verdicts)
+        _follow_health(verdicts, attempts)
+        for verdict in verdicts:
+            if verdict.delivery.is_manual and verdict.status == S.SENT:
+                _stop_retries(verdict.delivery)
+    return {verdict.delivery.pk: verdict.status for verdict in verdicts}
+
+
+def _write_states(verdicts: list[_Verdict]) -> None:
+    """One update for all calls that were sent alike; failures differ and are few."""
+    sent: dict[tuple[int | None, datetime], list[uuid.UUID]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.status == S.SENT:
+            sent[verdict.http_status, verdict.ended.at].append(verdict.delivery.pk)
+        else:
+            Delivery.objects.filter(pk=verdict.delivery.pk).update(
+                status=verdict.status,
+                retry_at=verdict.retry_at,
+                error=_error_text(verdict),
+                http_status=verdict.http_status,
+                attempt_count=F("attempt_count") + (verdict.ended.answer is not None),
+                lease_owner="",
+                leased_until=None,
+            )
+    for (http_status, at), keys in sent.items():
+        Delivery.objects.filter(pk__in=keys).update(
+            status=S.SENT,
+            sent_at=at,
+            retry_at=None,
+            error="",
+            http_status=http_status,
+            attempt_count=F("attempt_count") + 1,
+            lease_owner="",
+            leased_until=None,
+        )
+
+
+def _error_text(verdict: _Verdict) -> str:
+    detail = verdict.ended.answer.detail if verdict.ended.answer else ""
+    return " ".join(filter(None, [verdict.code, detail]))[:500]
+
+
+def _write_attempts(verdicts: list[_Verdict]) -> dict[uuid.UUID, Attempt]:
+    made = [verdict for verdict in verdicts if verdict.ended.answer is not None]
+    # Numbered by the rows: a requeued call counts anew, its old attempts stay.
+    last = dict(
+        Attempt.objects.filter(delivery__in=[verdict.delivery.pk for verdict in made])
+        .order_by()
+        .values_list("delivery")
+        .annotate(last=Max("number"))
+    )
+    attempts = {}
+    for verdict in made:
+        answer, delivery = verdict.ended.answer, verdict.delivery
+        assert answer
+        verdict.number = delivery.attempt_count + 1
+        outcome = {S.SENT: Attempt.Outcome.SENT, S.RETRY: Attempt.Outcome.TRANSIENT}.get(
+            S(verdict.status), Attempt.Outcome.PERMANENT
+        )
+        attempts[delivery.pk] = Attempt(
+            delivery=delivery,
+            number=last.get(delivery.pk, 0) + 1,
+            started_at=verdict.ended.at,
+            duration_ms=answer.duration_ms,
+            outcome=outcome,
+            code=answer.status,
+            reply=answer.text or answer.detail,
+            url=delivery.address,
+            error_code=verdict.code,
+            location=answer.location,
+        )
+    Attempt.objects.bulk_create(attempts.values())
+    return attempts
+
+
+def _stop_retries(manual: Delivery) -> None:
+    """A manual call that went through ends the automatic retry of the same call (reference 9.4)."""
+    root = manual.resend_of_id
+    if root is None:
+        return
+    Delivery.objects.filter(pk=root, status__in=Delivery.DUE).update(
+        status=S.CANCELLED, retry_at=None, error="MANUAL_CALL_SENT"
+    )
+
+
+# --- Health, failure and recovery mails -----------------------------------------------------------
+
+
+def _follow_health(verdicts: list[_Verdict], attempts: dict[uuid.UUID, Attempt]) -> None:
+    """Keep the health of rules, and announce failures and recoveries (DESIGN 5, `ipn_failure`)."""
+    relevant = [verdict for verdict in verdicts if verdict.is_automatic]
+    rules = {verdict.delivery.rule_id for verdict in relevant}
+    failing_now = any(verdict.status != S.SENT for verdict in relevant)
+    known = CallHealth.objects.filter(rule__in=rules)
+    if not failing_now:
+        known = known.filter(failing_since__isnull=False)
+    health = {(row.rule_id, row.mode): row for row in known.select_for_update()}
+    for verdict in relevant:
+        delivery = verdict.delivery
+        row = health.get((delivery.rule_id, delivery.mode))  # type: ignore[arg-type]
+        if verdict.status == S.SENT:
+            if row is not None and row.failing_since is not None:
+                since, row.failing_since, row.failure_count = row.failing_since, None, 0
+                row.save()
+                _announce("ipn.recovered", delivery, [_told(verdict)], verdict.ended.at, since=since)
+            continue
+        if row is None:
+            assert delivery.rule
+            row = CallHealth.objects.create(rule=delivery.rule, mode=delivery.mode)
+            health[row.rule_id, row.mode] = row
+        slot = retry.slot_of(verdict.ended.at)
+        row.failing_since = row.failing_since or verdict.ended.at
+        row.failure_count += 1
+        at_once = row.mailed_slot != slot
+        if at_once:
+            row.mailed_slot = slot
+        row.save()
+        attempt = attempts.get(delivery.pk)
+        if at_once or attempt is None:
+            _announce("ipn.failed", delivery, [_told(verdict)], verdict.ended.at)
+        else:
+            Attempt.objects.filter(pk=attempt.pk).update(notice_due_at=slot + retry.QUARTER)
+
+
+def _told(verdict: _Verdict) -> dict[str, Any]:
+    last = verdict.status != S.RETRY
+    return _call_json(verdict.delivery, verdict.number or 1, verdict.code, last, verdict.retry_at, verdict.http_status)
+
+
+def _call_json(
+    delivery: Delivery, number: int, code: str, last: bool, retry_at: datetime | None, http_status: int | None
+) -> dict[str, Any]:
+    """One call as a failure or recovery event lists it."""
+    data = delivery.event.data
+    return {
+        "delivery": str(delivery.pk),
+        "event": delivery.event.event_id,
+        "trigger": delivery.event.type,
+        "url": delivery.address,
+        "number": number,
+        "last": last,
+        "retry_at": retry_at.isoformat() if retry_at else None,
+        "code": code,
+        "http_status": http_status,
+        **{name: data[name] for name in ("transaction_id", "order_id", "amount", "currency") if data.get(name)},
+    }
+
+
+def _announce(type: str, delivery: Delivery, told: list[dict[str, Any]], at: datetime, **more: datetime) -> None:
+    assert delivery.rule and delivery.shop
+    publish(
+        type=type,
+        company=delivery.company,
+        shop=delivery.shop,
+        rule=delivery.rule,
+        mode=delivery.mode,
+        occurred_at=at,
+        data={
+            "rule": delivery.rule.reference,
+            "calls": told,
+            **{name: moment.isoformat() for name, moment in more.items()},
+        },
+    )
+
+
+@transaction.atomic
+def publish_due_notices(now: datetime) -> int:
+    """Announce the failures whose quarter of an hour has ended, one mail a rule, mode and quarter.
+
+    Returns the number of announcements.
+    """
+    due = (
+        Attempt.objects.filter(notice_due_at__lte=now)
+        .select_for_update(of=("self",), skip_locked=connection.features.has_select_for_update_skip_locked)
+        .select_related("delivery__event", "delivery__rule", "delivery__shop", "delivery__company")
+        .order_by("started_at", "pk")
+    )
+    groups: dict[tuple[Any, ...], list[Attempt]] = defaultdict(list)
+    for attempt in due:
+        delivery = attempt.delivery
+        groups[delivery.rule_id, delivery.mode, attempt.notice_due_at].append(attempt)
+    for group in groups.values():
+        told = []
+        for attempt in group:
+            delivery = attempt.delivery
+            waits = delivery.retry_at if delivery.status == S.RETRY else None
+            last = attempt.outcome == Attempt.Outcome.PERMANENT
+            told.append(_call_json(delivery, attempt.number, attempt.error_code, last, waits, attempt.code))
+        _announce("ipn.failed", group[0].delivery, told, group[0].notice_due_at or now)
+        Attempt.objects.filter(pk__in=[attempt.pk for attempt in group]).update(notice_due_at=None)
+    return len(groups)
+
+
+# --- Calls on request -----------------------------------------------------------------------------
+
+
+def replay_target(delivery: Delivery, url: str) -> calls.Target:
+    """Where a replay goes: "original", as frozen, or "current", as the rule says now.
+
+    Raises ValidationError when there is no such URL.
+    """
+    if url == "original":
+        if not delivery.address or not delivery.call:
+            raise ValidationError(_("Cet appel n'a pas d'URL d'origine : choisissez l'URL actuelle de la règle."))
+        return calls.Target(delivery.call["format"], delivery.address)
+    rule = delivery.rule
+    assert rule
+    if rule.archived_at is not None:
+        raise ValidationError(_("La règle « %(rule)s » a été supprimée.") % {"rule": rule.display_label})
+    found = calls.target(rule, delivery.mode, delivery.event.data.get("source"))
+    if not found.url:
+        raise ValidationError(
+            _("La règle « %(rule)s » n'a pas d'URL pour ce mode.") % {"rule": rule.display_label}, code="no_url"
+        )
+    return found
+
+
+def _replay_row(delivery: Delivery, found: calls.Target) -> Delivery:
+    row = Delivery(
+        event=delivery.event,
+        company=delivery.company,
+        shop=delivery.shop,
+        notification=delivery.notification,
+        rule=delivery.rule,
+        channel=Channel.IPN,
+        mode=delivery.mode,
+        resolution=delivery.resolution,
+        is_manual=True,
+        is_test=delivery.is_test,
+        # Flat: every replay refers to the automatic call, which a success stops.
+        resend_of_id=delivery.resend_of_id or delivery.pk,
+    )
+    calls.aim(row, found)
+    same = delivery.call.get("format") == found.format
+    row.call = {
+        "profile": delivery.call.get("profile", "standard"),
+        "auto_retry": False,
+        **(
+            {name: delivery.call[name] for name in ("format", "fields", "answer") if name in delivery.call}
+            if same
+            else calls.content(delivery.event, found.format)
+        ),
+    }
+    row.dedupe_key = dedupe_key(delivery.dedupe_key, "manual", row.pk)
+    return row
+
+
+def _check_replayable(delivery: Delivery) -> None:
+    company, shop = delivery.company, delivery.shop
+    if company.status != "active" or (shop and shop.status != "active"):
+        raise ValidationError(_("La société ou la boutique est suspendue ou fermée : rien n'est appelé."))
+    if delivery.channel != Channel.IPN:
+        raise ValidationError(_("Cet envoi n'est pas un appel d'URL."))
+    if delivery.status == S.SENDING:
+        raise ValidationError(_("Cet appel est en cours."))
+
+
+@transaction.atomic
+def call_replay(*, delivery: Delivery, actor: Actor, url: str = "original") -> Delivery:
+    """« Exécuter l'URL de notification »: queue one manual attempt of a call, as a new row.
+
+    It is never repeated and leaves the health of the rule alone; when it is sent, the automatic
+    retry of the same call stops.
+
+    Args:
+        url: "original" or "current".
+
+    Raises ValidationError when it cannot be made.
+    """
+    _check_replayable(delivery)
+    row = _replay_row(delivery, replay_target(delivery, url))
+    row.save(force_insert=True)
+    audit.record(
+        actor=actor,
+        action="call.replayed",
+        obj=delivery,
+        company=delivery.company,
+        changes={"delivery": [str(delivery.pk), str(row.pk)], "url": [delivery.address, row.address]},
+    )
+    transaction.on_commit(doorbell.ring, robust=True)
+    return row
+
+
+@transaction.atomic
+def calls_replay(*, deliveries: Iterable[Delivery], actor: Actor, url: str = "original") -> tuple[uuid.UUID, int, int]:
+    """Queue one manual attempt of each of these calls, all under one run that can be watched.
+
+    Returns:
+        (id of the run, calls queued, calls left out because they cannot be made)
+    """
+    run = uuid.uuid4()
+    rows, left_out, company = [], 0, None
+    for delivery in deliveries:
+        company = delivery.company
+        try:
+            _check_replayable(delivery)
+            row = _replay_row(delivery, replay_target(delivery, url))
+        except ValidationError:
+            left_out += 1
+            continue
+        row.run = run
+        rows.append(row)
+    Delivery.objects.bulk_create(rows, batch_size=200)
+    if rows and company is not None:
+        audit.record(
+            actor=actor,
+            action="calls.replayed",
+            obj=rows[0],
+            company=company,
+            changes={"calls": [None, len(rows)], "run": [None, str(run)]},
+        )
+        transaction.on_commit(doorbell.ring, robust=True)
+    return run, len(rows), left_out
+
+
+@transaction.atomic
+def call_test(*, rule: NotificationRule, mode: str, actor: Actor) -> Delivery:
+    """Call the URL of a rule as it is being edited, marked as a test: once, whatever comes of it.
+
+    Args:
+        rule: with the values typed, saved or not; its shop is saved. A rule that is not saved yet
+            leaves the delivery without one.
+
+    Raises ValidationError when there is no URL to call for the mode.
+    """
+    shop = rule.shop
+    company = shop.company
+    if company.status != "active" or shop.status != "active":
+        raise ValidationError(_("La société ou la boutique est suspendue ou fermée : rien n'est appelé."))
+    trigger = rule.triggers[0] if rule.triggers else "payment.accepted"
+    data = test_data(rule)
+    found = calls.target(rule, mode, data.get("source"))
+    if not found.url:
+        raise ValidationError(_("Aucune URL n'est renseignée pour le mode %(mode)s.") % {"mode": mode})
+    event = Event(
+        company=company,
+        shop=shop,
+        event_id=f"bom-{uuid.uuid4()}",
+        type=trigger,
+        mode=mode,
+        occurred_at=timezone.now(),
+        data=data,
+    )
+    event.save(force_insert=True)
+    row = Delivery(
+        event=event,
+        company=company,
+        shop=shop,
+        notification=calls.NOTIFICATION,
+        rule=rule if rule.pk else None,
+        channel=Channel.IPN,
+        mode=mode,
+        resolution={"source": "url", "reason": "call_test", "params": {"rule": rule.label, "shop": shop.name}},
+        is_test=True,
+    )
+    calls.aim(row, found)
+    row.call = {"profile": rule.profile, "auto_retry": False, **calls.content(event, found.format)}
+    row.dedupe_key = dedupe_key(event.pk, row.notification, row.pk)
+    row.save(force_insert=True)
+    audit.record(actor=actor, action="call.tested", obj=row, company=company, changes={"url": [None, found.url]})
+    transaction.on_commit(doorbell.ring, robust=True)
+    return row
+
+
+def test_data(rule: NotificationRule) -> dict[str, Any]:
+    """Sample data of a test event that would meet the conditions a rule states by equality."""
+    data: dict[str, Any] = {
+        "transaction_id": "000000",
+        "order_id": "TEST",
+        "amount": 1990,
+        "currency": "EUR",
+        "buyer_email": "",
+    }
+    for condition in rule.condition_facts:
+        if condition.operator in ("eq", "in") and condition.variable != "mode":
+            value = condition.value
+            data[condition.variable] = value[0] if isinstance(value, tuple) else value
+    return {name: value for name, value in data.items() if value != ""}
+
+
+def settle_seconds() -> int:
+    """How long a page waits for the outcome of a call before it says that no worker answers."""
+    return int(settings.IPN_TIMEOUT) + 20

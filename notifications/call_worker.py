@@ -1,0 +1,264 @@
+"""The worker of calls: many endpoints at once, so many calls at a time to each, none waiting for another.
+
+The database is used by the thread that calls `step`; the network by an event loop in a thread of
+its own. Between the two go requests and answers, nothing else.
+"""
+
+import asyncio
+import queue
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, F, Q, Window
+from django.db.models.functions import RowNumber
+
+from . import call_services, calls
+from .call_services import Ended
+from .catalogue import Channel
+from .models import Delivery
+from .transports.http import Answer, Door
+
+log = structlog.get_logger(__name__)
+Clock = Callable[[], datetime]
+
+PER_ENDPOINT = 5
+# Calls in flight in one process. A hanging endpoint takes five of them, then one at a time.
+MAX_IN_FLIGHT = 500
+# How long to collect answers before they are written together.
+GATHER_SECONDS = 0.004
+_CLAIM_LOCK = 0x424F4D43  # any fixed number: the advisory lock of PostgreSQL under which calls are claimed
+
+# What a call needs of its row; rule and company are read by the few that fail.
+_LOADED = (
+    "status",
+    "attempt_count",
+    "notification",
+    "is_manual",
+    "is_test",
+    "mode",
+    "address",
+    "endpoint",
+    "call",
+    "rule_id",
+    "company_id",
+    "resend_of_id",
+    "event__type",
+    "event__event_id",
+    "event__data",
+    "shop__algorithm_test",
+    "shop__algorithm_production",
+)
+
+
+class CallWorker:
+    """Claims due calls, makes them, records what came of them. A context manager."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self._in_flight: dict[uuid.UUID, Delivery] = {}
+        self._answers: queue.SimpleQueue[tuple[uuid.UUID, Answer]] = queue.SimpleQueue()
+        # Endpoints whose last call timed out: one call at a time until one answers.
+        self._slow: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._door: Door | None = None
+        # The loop itself holds tasks weakly.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> "CallWorker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
+
+    # --- The thread of the database ---------------------------------------------------------------
+
+    def step(self, clock: Clock, *, wait: float, claim: bool = True) -> Counter[str]:
+        """Record the answers that have come, claim and start as many calls as there is room for.
+
+        Args:
+            wait: seconds to wait for an answer while calls are in flight.
+            claim: False lets the calls in flight end and starts no other.
+
+        Returns:
+            How many deliveries got which new status, and under "started" how many calls started.
+        """
+        tally: Counter[str] = Counter()
+        found = self._collect(wait)
+        # One time for all that came together, so that their new state is one statement.
+        at = clock()
+        ended = [Ended(self._in_flight.pop(key), answer, at) for key, answer in found]
+        for item in ended:
+            self._note_speed(item)
+        if ended:
+            tally.update(call_services.record(ended, self.owner).values())
+        room = MAX_IN_FLIGHT - self.in_flight
+        if claim and room > 0:
+            batch = claim_calls(self.owner, clock(), room, frozenset(self._slow))
+            tally.update(self._start(batch, clock))
+        return tally
+
+    def _collect(self, wait: float) -> list[tuple[uuid.UUID, Answer]]:
+        """The answers that have come; waits for the first, then a moment for those right behind it."""
+        if not self._in_flight:
+            return []
+        try:
+            found = [self._answers.get(timeout=wait)]
+        except queue.Empty:
+            return []
+        pause = threading.Event()
+        if len(self._in_flight) > 1:
+            pause.wait(GATHER_SECONDS)
+        while True:
+            try:
+                found.append(self._answers.get_nowait())
+            except queue.Empty:
+                return found
+
+    def _start(self, batch: list[Delivery], clock: Clock) -> Counter[str]:
+        tally: Counter[str] = Counter()
+        keys = calls.keys_of(batch) if batch else {}
+        started: list[tuple[uuid.UUID, calls.Request]] = []
+        without_key = []
+        for delivery in batch:
+            try:
+                request = calls.request_of(delivery, keys)
+            except calls.MissingKey:
+                without_key.append(Ended(delivery, None, clock()))
+                continue
+            except Exception as error:
+                # A defect of ours on one call must not stop the calls behind it.
+                log.exception("request_not_built", delivery=str(delivery.pk))
+                failed = Answer("CALL", None, "", "", "", 0, f"internal error: {type(error).__name__}")
+                without_key.append(Ended(delivery, failed, clock()))
+                continue
+            self._in_flight[delivery.pk] = delivery
+            started.append((delivery.pk, request))
+        if started:
+            # The loop is woken once for all of them.
+            self._running_loop().call_soon_threadsafe(self._begin, started)
+            tally["started"] = len(started)
+        if without_key:
+            tally.update(call_services.record(without_key, self.owner).values())
+        return tally
+
+    def _note_speed(self, item: Ended) -> None:
+        if item.answer is not None and item.answer.error == "TIMEOUT":
+            self._slow.add(item.delivery.endpoint)
+        else:
+            self._slow.discard(item.delivery.endpoint)
+
+    def close(self) -> None:
+        """End the event loop; calls still in flight are left to their lease."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+        self._loop = self._thread = self._door = None
+
+    # --- The thread of the network ----------------------------------------------------------------
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
+            self._thread.start()
+            asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(timeout=10)
+        return self._loop
+
+    async def _open(self) -> None:
+        door = Door(
+            timeout=settings.IPN_TIMEOUT,
+            allow_private=settings.IPN_ALLOW_PRIVATE_NETWORKS,
+            per_endpoint=PER_ENDPOINT,
+        )
+        self._door = await door.__aenter__()
+
+    async def _shut(self) -> None:
+        if self._door is not None:
+            await self._door.__aexit__(None, None, None)
+
+    def _begin(self, started: list[tuple[uuid.UUID, calls.Request]]) -> None:
+        loop = asyncio.get_running_loop()
+        for key, request in started:
+            task = loop.create_task(self._call(key, request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _call(self, key: uuid.UUID, request: calls.Request) -> None:
+        assert self._door
+        try:
+            answer = await self._door.post(request.url, request.body, request.content_type, headers=request.headers)
+        except Exception as error:
+            log.exception("call_crashed", delivery=str(key))
+            answer = Answer("CALL", None, "", "", "", 0, f"internal error: {type(error).__name__}")
+        self._answers.put((key, answer))
+
+
+def lease() -> timedelta:
+    """Longer than any attempt lasts, whatever the time-out is set to."""
+    return timedelta(seconds=max(settings.DELIVERY_LEASE_SECONDS, settings.IPN_TIMEOUT + 15))
+
+
+def claim_calls(owner: str, now: datetime, room: int, slow: frozenset[str]) -> list[Delivery]:
+    """Lease due calls to `owner`: of each endpoint no more than may be in flight to it, oldest first.
+
+    The limit counts the calls in flight of all workers, so one at a time claims.
+
+    Args:
+        room: how many more calls this worker can make.
+        slow: endpoints that are called once at a time.
+    """
+    due = Delivery.objects.filter(channel=Channel.IPN).filter(
+        Q(status=Delivery.Status.QUEUED, retry_at=None) | Q(status__in=Delivery.DUE, retry_at__lte=now)
+    )
+    # Asked without a lock first: mostly nothing is due.
+    if not due.exists():
+        return []
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+        busy = dict(
+            Delivery.objects.filter(channel=Channel.IPN, status=Delivery.Status.SENDING)
+            .order_by()
+            .values_list("endpoint")
+            .annotate(n=Count("pk"))
+        )
+        ranked = (
+            due.annotate(
+                rank=Window(RowNumber(), partition_by=F("endpoint"), order_by=[F("created_at").asc(), F("pk").asc()])
+            )
+            .filter(rank__lte=PER_ENDPOINT)
+            .order_by("created_at")
+            .values_list("pk", "endpoint")
+        )
+        taken: Counter[str] = Counter(busy)
+        keys: list[uuid.UUID] = []
+        for key, endpoint in ranked[: room * 2]:
+            if len(keys) < room and taken[endpoint] < (1 if endpoint in slow else PER_ENDPOINT):
+                taken[endpoint] += 1
+                keys.append(key)
+        if not keys:
+            return []
+        Delivery.objects.filter(pk__in=keys).update(
+            status=Delivery.Status.SENDING, lease_owner=owner, leased_until=now + lease()
+        )
+    loaded = Delivery.objects.select_related("event", "shop").only(*_LOADED)
+    return list(loaded.filter(pk__in=keys, lease_owner=owner).order_by("created_at"))
