@@ -11,8 +11,10 @@ Pure: knows no database, settings or clock.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -93,6 +95,19 @@ def _masked(name: str) -> Callable[[Source], str]:
     return lambda source: mask_cards(value_text(source.data.get(name)))
 
 
+def _day(name: str) -> Callable[[Source], str]:
+    """Reads a day given as 2026-12-05, in local form; anything else as it is."""
+
+    def read(source: Source) -> str:
+        text = value_text(source.data.get(name))
+        try:
+            return date_format(date.fromisoformat(text), "DATE_FORMAT")
+        except ValueError:
+            return text
+
+    return read
+
+
 _MERCHANT = frozenset({RuleType.MERCHANT_EMAIL.value})
 _BOTH = _MERCHANT | {RuleType.BUYER_EMAIL.value}
 
@@ -134,7 +149,7 @@ FIELDS: dict[str, Field] = {
         Field("token", gettext_lazy("Alias"), "4f2c9e7d", _data("token", "payment_method_token"), _BOTH),
         Field("subscription_id", gettext_lazy("Abonnement"), "AB-2026-118", _data("subscription_id"), _BOTH),
         Field("mandate", gettext_lazy("Référence unique de mandat"), "RUM-000451", _data("mandate"), _BOTH),
-        Field("due_date", gettext_lazy("Date de prélèvement"), "2026-12-05", _data("due_date"), _BOTH),
+        Field("due_date", gettext_lazy("Date de prélèvement"), "2026-12-05", _day("due_date"), _BOTH),
         Field("buyer_name", gettext_lazy("Nom de l'acheteur"), "Jeanne Roy", _data("buyer_name"), _BOTH),
         Field(
             "buyer_email",

@@ -156,6 +156,18 @@ def test_a_mail_to_the_buyer_speaks_as_the_shop(buyer_rule: NotificationRule) ->
     assert '<td class="from">Lumière Paris</td>' in html and "<a " not in html
 
 
+@pytest.mark.parametrize(
+    ("language", "given", "shown"),
+    [("fr", "2026-12-05", "5 décembre 2026"), ("en", "2026-12-05", "5 December 2026"), ("fr", "bientôt", "bientôt")],
+)
+def test_the_day_of_a_direct_debit_is_in_local_form(
+    buyer_rule: NotificationRule, language: str, given: str, shown: str
+) -> None:
+    event = samples.sample_event(buyer_rule.shop, "capture.sent", "PRODUCTION")
+    event.data["due_date"] = given
+    assert f" {shown}\n" in samples.rehearse(buyer_rule, event, language).text
+
+
 # --- Hostile texts --------------------------------------------------------------------------------
 
 
