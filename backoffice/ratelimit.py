@@ -4,6 +4,7 @@
 takes a numbered place of its own; two processes never share one.
 """
 
+import ipaddress
 import time
 from collections.abc import Callable
 
@@ -22,3 +23,16 @@ def allow(what: str, who: str, *, limit: int, seconds: int, clock: Callable[[], 
     window = int(clock()) // seconds
     key = salted_hmac("backoffice.ratelimit", f"{what} {who}").hexdigest()
     return any(cache.add(f"limit:{key}:{window}:{place}", 1, timeout=2 * seconds) for place in range(limit))
+
+
+def network_of(address: str) -> str:
+    """Whom a visitor's address stands for: itself, or for IPv6 its /64, which one visitor has whole."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)

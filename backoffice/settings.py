@@ -162,7 +162,12 @@ CACHES = {
     "default": (
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
         if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "shared_cache"}
+        else {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "shared_cache",
+            # Beyond this entries are dropped; the default of 300 would let a flood wipe out its own limits.
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
     )
 }
 

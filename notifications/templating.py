@@ -290,7 +290,7 @@ def check_subject(rule_type: str, text: str) -> str:
             _("L'objet compte %(length)d caractères ; %(limit)d au plus.") % {"length": len(text), "limit": MAX_SUBJECT}
         )
     text = text.replace("\t", " ")
-    _check_characters(text)
+    check_characters(text)
     _check_placeholders(rule_type, text, blocks=())
     return text
 
@@ -304,12 +304,12 @@ def check_body(rule_type: str, text: str) -> str:
         )
     if text.count("\n") >= MAX_LINES:
         raise TextError(_("Le corps compte plus de %(limit)d lignes.") % {"limit": MAX_LINES})
-    _check_characters(text)
+    check_characters(text)
     _check_placeholders(rule_type, text, blocks=BLOCKS_OF[rule_type])
     seen: set[str] = set()
     for line, paragraph in _paragraphs_with_line(text):
         for code in BLOCKS_OF[rule_type]:
-            if code not in _codes("\n".join(paragraph)):
+            if code not in codes_in("\n".join(paragraph)):
                 continue
             if paragraph != [f"%{code}%"]:
                 raise TextError(
@@ -322,7 +322,8 @@ def check_body(rule_type: str, text: str) -> str:
     return text
 
 
-def _check_characters(text: str) -> None:
+def check_characters(text: str) -> None:
+    """Refuse what could show another text than is stored. Raises TextError."""
     for character in text:
         if character in _REORDERING:
             what = _("un caractère qui change le sens de lecture")
@@ -339,7 +340,7 @@ def _check_characters(text: str) -> None:
 
 def _check_placeholders(rule_type: str, text: str, blocks: tuple[str, ...]) -> None:
     known = {field.code for field in inline_fields(rule_type)} | set(blocks)
-    codes = _codes(text)
+    codes = codes_in(text)
     for code in codes:
         if code not in known:
             raise TextError(
@@ -352,7 +353,8 @@ def _check_placeholders(rule_type: str, text: str, blocks: tuple[str, ...]) -> N
         raise TextError(_("Le texte contient plus de %(limit)d champs.") % {"limit": MAX_PLACEHOLDERS})
 
 
-def _codes(text: str) -> list[str]:
+def codes_in(text: str) -> list[str]:
+    """The codes of the placeholders of a text, in order."""
     return [match[1] for match in _PLACEHOLDER.finditer(text) if match[1]]
 
 

@@ -46,7 +46,7 @@
     form.addEventListener("input", refresh);
     form.addEventListener("change", refresh);
     form.addEventListener("htmx:afterSettle", refresh);
-    form.addEventListener("submit", () => { leaving = true; });
+    form.addEventListener("submit", (event) => { leaving = !event.submitter?.hasAttribute("formtarget"); });
     bar.addEventListener("click", (event) => { if (event.target.closest("a")) leaving = true; });
     window.addEventListener("beforeunload", (event) => { if (!leaving && changed() && first !== null) event.preventDefault(); });
     bar.classList.add("save-bar-live");

@@ -5,7 +5,7 @@ from datetime import date
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .base import Content, Context, amount_text, composer, one_line, page_url, shop_facts
+from .base import Content, Context, Paragraph, amount_text, composer, one_line, page_url, shop_facts
 
 
 def _order_facts(context: Context) -> list[tuple[str, str]]:
@@ -15,6 +15,11 @@ def _order_facts(context: Context) -> list[tuple[str, str]]:
         (_("Montant"), amount_text(data["amount"], data["currency"])),
         (_("Valable jusqu'au"), date_format(date.fromisoformat(data["valid_until"]), "DATE_FORMAT")),
     ]
+
+
+def _message(context: Context) -> list[Paragraph]:
+    """What the shop wrote, paragraph by paragraph."""
+    return [tuple(lines) for lines in context.data["paragraphs"]]
 
 
 @composer("payment_order")
@@ -32,9 +37,11 @@ def _payment_order(context: Context) -> Content:
             *([(_("Site de la boutique"), shop.url)] if shop.url else []),
             *([(_("Contact en cas de problème"), data["contact"])] if data["contact"] else []),
         ],
-        paragraphs=list(data["paragraphs"]),
+        lead=_message(context),
         action=(_("Voir et payer"), data["url"]),
         reply_to=data["contact"],
+        # The buyer knows the shop, not the platform.
+        sender=shop.name,
     )
 
 
@@ -59,7 +66,7 @@ def _copy(context: Context) -> Content:
         headline=_("Copie de l'ordre de paiement %(reference)s, envoyé à %(recipient)s.")
         % {"reference": data["order_id"], "recipient": data["recipient"]},
         facts=[*shop_facts(context.event), (_("E-mail de l'acheteur"), data["recipient"]), *_order_facts(context)],
-        paragraphs=[_("Le message reçu par l'acheteur :"), *data["paragraphs"]],
+        paragraphs=[_("Le message reçu par l'acheteur :"), *_message(context)],
     )
 
 
@@ -82,7 +89,7 @@ def _payment_order_problem(context: Context) -> Content:
         ],
         paragraphs=[
             _("Son message :"),
-            *(line for line in data["message"].splitlines() if line.strip()),
+            tuple(one_line(line) for line in data["message"].splitlines() if line.strip()),
             _("Répondez à cet e-mail pour écrire à l'acheteur."),
         ],
         action=(_("Voir l'ordre de paiement"), page_url(f"/payment-orders/{data['order']}/")),

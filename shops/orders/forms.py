@@ -170,7 +170,7 @@ class OrderForm(StyledForm):
         for name in ("subject", "body"):
             if data.get(name):
                 try:
-                    text.check_placeholders(data[name])
+                    text.check_text(data[name])
                 except ValidationError as error:
                     self.add_error(name, error)
         if "with_extra_copy" in self.fields and "extra_copy" not in self.errors:

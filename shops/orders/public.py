@@ -49,8 +49,6 @@ def public_order(view: View) -> View:
             response = view(request, order)
             response.headers["Content-Language"] = language
             response.headers["X-Robots-Tag"] = "noindex, nofollow"
-            # The link is the key to the order: no page that is opened from here learns of it.
-            response.headers["Referrer-Policy"] = "no-referrer"
             return response
 
     return wrapped
@@ -207,7 +205,7 @@ def _problem_nonce(form: ProblemForm, order: PaymentOrder) -> str:
 
 
 def _problem_allowed(request: HttpRequest, order: PaymentOrder) -> bool:
-    ip = request.META.get("REMOTE_ADDR", "")
+    ip = ratelimit.network_of(request.META.get("REMOTE_ADDR", ""))
     return ratelimit.allow(
         "order-problem-ip", ip, limit=PROBLEMS_PER_ADDRESS, seconds=PROBLEM_WINDOW
     ) and ratelimit.allow("order-problem", order.token, limit=PROBLEMS_PER_ORDER, seconds=PROBLEM_WINDOW)

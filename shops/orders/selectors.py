@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
@@ -18,7 +18,7 @@ from notifications.resolver import Decision
 from notifications.selectors import company_facts
 from shops.models import Shop
 
-from .models import PaymentOrder, PaymentOrderTemplate
+from .models import PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate
 
 
 class SendState(models.TextChoices):
@@ -33,7 +33,8 @@ class SendState(models.TextChoices):
 
 
 def orders(membership: Membership) -> QuerySet[PaymentOrder]:
-    """The orders of the shops a membership covers, each with the status of its newest delivery."""
+    """The orders of the shops a membership covers, each with the status of its newest delivery and
+    whether a buyer reported a problem with it."""
     return with_delivery(
         PaymentOrder.objects.filter(shop__in=access.shops_of(membership)).select_related("shop__company")
     )
@@ -45,9 +46,8 @@ def with_delivery(found: QuerySet[PaymentOrder]) -> QuerySet[PaymentOrder]:
         event__event_id=OuterRef("sending"),
         notification="payment_order",
     ).order_by("-created_at", "-pk")
-    return found.annotate(
-        delivery_status=Subquery(newest.values("status")[:1]), delivery_id=Subquery(newest.values("pk")[:1])
-    )
+    problems = PaymentOrderEntry.objects.filter(order=OuterRef("pk"), kind=PaymentOrderEntry.Kind.PROBLEM)
+    return found.annotate(delivery_status=Subquery(newest.values("status")[:1]), has_problem=Exists(problems))
 
 
 def send_state(order: PaymentOrder) -> str:

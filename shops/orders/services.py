@@ -527,7 +527,7 @@ def _check(order: PaymentOrder, *, now: datetime, dated: bool) -> None:
             errors["send_at"] = [_("L'envoi différé doit précéder la fin de la validité.")]
     for name in ("subject", "body"):
         try:
-            text.check_placeholders(getattr(order, name))
+            text.check_text(getattr(order, name))
         except ValidationError as error:
             errors[name] = error.messages
     try:
@@ -616,7 +616,7 @@ def _check_template(template: PaymentOrderTemplate) -> None:
     errors: dict[str, list[str]] = {}
     for name in ("subject", "body"):
         try:
-            text.check_placeholders(getattr(template, name))
+            text.check_text(getattr(template, name))
         except ValidationError as error:
             errors[name] = error.messages
     try:

@@ -1,6 +1,5 @@
-"""The message of an order: the documented placeholders, replaced in one pass and by nothing but these values."""
+"""The message of an order: the documented placeholders, filled in as `notifications/templating.py` does."""
 
-import re
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from notifications import templating
 from notifications.composers.base import amount_text
 
 from .models import PaymentOrder
@@ -26,22 +26,21 @@ PLACEHOLDERS: dict[str, Promise] = {
     "shop_contact": gettext_lazy("E-mail gestionnaire de la boutique, à contacter en cas de problème"),
     "shop_url": gettext_lazy("URL de la boutique"),
 }
-_MARK = re.compile(r"%([a-z_]{1,30})%")
+_LINK = "%url%"
 
 
-def check_placeholders(text: str) -> None:
-    """Refuse what looks like a placeholder and is none, by name."""
-    unknown = [name for name in _MARK.findall(text) if name not in PLACEHOLDERS]
+def check_text(text: str) -> None:
+    """Refuse an unknown placeholder by name, and characters that hide what is written. ValidationError."""
+    unknown = [code for code in templating.codes_in(text) if code not in PLACEHOLDERS]
     if unknown:
         raise ValidationError(
             _("« %(name)s » n'est pas une variable connue. Les variables sont : %(known)s.")
             % {"name": f"%{unknown[0]}%", "known": ", ".join(f"%{name}%" for name in PLACEHOLDERS)}
         )
-
-
-def fill(text: str, values: dict[str, str]) -> str:
-    """Replace each placeholder once; values are never searched for further ones."""
-    return _MARK.sub(lambda found: values.get(found[1], found[0]), text)
+    try:
+        templating.check_characters(templating.normal_body(text))
+    except templating.TextError as error:
+        raise ValidationError(str(error)) from error
 
 
 def public_url(order: PaymentOrder) -> str:
@@ -57,7 +56,7 @@ def values(order: PaymentOrder, contact: str) -> dict[str, str]:
         "amount": amount_text(order.amount, order.currency),
         "start_date": date_format(start, "DATE_FORMAT"),
         "end_date": date_format(order.valid_until, "DATE_FORMAT"),
-        "shop_name": order.shop.name,
+        "shop_name": templating.value_text(order.shop.name),
         "url": public_url(order),
         "shop_contact": contact,
         "shop_url": order.shop.url,
@@ -66,26 +65,31 @@ def values(order: PaymentOrder, contact: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Filled:
-    """A message as its reader gets it; `paragraphs` without the one that was the link alone."""
+    """A message as its reader gets it.
+
+    `body` is the whole text; `paragraphs` are its lines by paragraph, without a line that is the link
+    alone: a mail has a button for that.
+    """
 
     subject: str
     body: str
-    paragraphs: list[str]
+    paragraphs: list[list[str]]
 
 
 def filled(order: PaymentOrder, contact: str) -> Filled:
     """The message of an order in the order's language; the link is added at the end if it is missing."""
     with translation.override(order.language):
         known = values(order, contact)
-        template = order.body.replace("\r\n", "\n").strip()
-        if "%url%" not in template:
-            template += "\n\n%url%"
-        lines = [line.strip() for line in template.split("\n")]
+        template = templating.normal_body(order.body)
+        if "url" not in templating.codes_in(template):
+            template += f"\n\n{_LINK}"
+        without_link = "\n".join(line for line in template.split("\n") if line.strip() != _LINK)
+        rendered = templating.render_body(without_link, known)
+        first = [[rendered.headline]] if rendered.headline else []
         return Filled(
-            subject=fill(order.subject, known),
-            body=fill(template, known),
-            # A mail has a button for the link.
-            paragraphs=[fill(line, known) for line in lines if line and line != "%url%"],
+            subject=templating.render_subject(order.subject, known),
+            body=templating.fill(template, known, missing=""),
+            paragraphs=[*first, *(list(paragraph) for paragraph in rendered.before)],
         )
 
 

@@ -66,7 +66,8 @@ def test_the_page_says_what_is_asked_by_whom_until_when_and_whom_to_contact(orde
     for fact in ("Lumière Paris", "49,90", "CMD-7", "paris@", f"{order.valid_until.day} "):
         assert fact in text
     assert "jeanne@" not in text, "whoever holds the link does not learn the buyer's address"
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    # The link is the key to the order: the shop's site that it links to does not learn of it.
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["X-Robots-Tag"] == "noindex, nofollow"
     assert response.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" not in response.headers or "sessionid" not in response.headers["Set-Cookie"]
@@ -354,6 +355,20 @@ def test_two_processes_share_the_places_of_a_limit(start_process: Callable[..., 
     processes = [start_process("-c", TAKE, DEBUG="true", REDIS_URL="") for _number in range(2)]
     taken = [int(process.communicate(timeout=60)[0].strip().splitlines()[-1]) for process in processes]
     assert sum(taken) == 10, taken
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+    ],
+)
+def test_a_visitor_is_an_address_or_a_whole_ipv6_network(address: str, expected: str) -> None:
+    assert ratelimit.network_of(address) == expected
 
 
 def test_a_limit_opens_again_in_the_next_window() -> None:

@@ -235,6 +235,9 @@ def test_the_default_template_of_the_language_is_taken(shop: Shop) -> None:
         ({"reference": "x" * 62, "recipients": ["a@b.example", "c@d.example"]}, "reference", "64"),
         ({"subject": "%prix% à payer"}, "subject", "%prix%"),
         ({"body": "Réglez %montant%"}, "body", "%montant%"),
+        ({"body": "%fields%"}, "body", "%fields%"),
+        ({"body": "Payez \u202e09,99"}, "body", "U+202E"),
+        ({"subject": "Objet\x07"}, "subject", "U+0007"),
         ({"currency": "euro"}, "currency", "ISO 4217"),
         ({"extra_copy": "a@b.example; c@d.example"}, "extra_copy", "une seule"),
         ({"channel": "url", "recipients": ["a@b.example", "c@d.example"]}, "recipients", "un seul"),
@@ -635,7 +638,7 @@ def test_every_documented_placeholder_is_filled_in_the_orders_language(shop: Sho
 def test_values_are_not_searched_for_placeholders_and_percent_signs_stay(shop: Shop) -> None:
     shop.name = "%url% & 100%"
     order = PaymentOrderFactory.build(shop=shop, body="20% de remise chez %shop_name%\n%url%", reference="R")
-    assert text.filled(order, "x@y.example").paragraphs == ["20% de remise chez %url% & 100%"]
+    assert text.filled(order, "x@y.example").paragraphs == [["20% de remise chez %url% & 100%"]]
 
 
 @sends
