@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from companies import access
+from companies import access, status
 
 from . import menu
 from .middleware import SecondFactorMiddleware
@@ -23,6 +23,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "mfa_required": lambda: settings.MFA_REQUIRED and SecondFactorMiddleware.concerns(request.user),
         "shell_membership": lambda: access.current_membership(request),
         "shell_memberships": lambda: _memberships(request),
+        "shell_notices": lambda: _notices(request),
         "shell_menu": menu.visible_menu,
         "shell_entry": current[1] if current else None,
         "shell_trail": menu.trail(request.path),
@@ -30,7 +31,18 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+# The switch of the top bar names this many; the page of the user's companies has all.
+SWITCH_LIMIT = 8
+
+
 def _memberships(request: HttpRequest) -> list[Any]:
+    """The companies of the switch, and one more where there are too many to name."""
     if not request.user.is_authenticated:
         return []
-    return list(access.memberships(request.user))
+    return list(access.memberships(request.user)[: SWITCH_LIMIT + 1])
+
+
+def _notices(request: HttpRequest) -> list[status.Notice]:
+    """What the state of the company, and of the shop the page is about, means for the merchant."""
+    membership = access.current_membership(request) if request.user.is_authenticated else None
+    return status.notices(membership.company, getattr(request, "shop", None)) if membership else []

@@ -10,6 +10,7 @@ from . import views
 urlpatterns = [
     path("", views.home, name="home"),
     path("language/", views.set_language, name="set_language"),
+    path("companies/", views.companies, name="companies"),
     path("company/", views.switch_company, name="switch_company"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),

@@ -10,15 +10,18 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 from django.views.decorators.http import require_POST, require_safe
 from django_prometheus.exports import ExportToDjangoView
 
+from backoffice.paging import paginate
 from companies import access, services
 from companies.audit import Actor
 from companies.models import User
@@ -85,15 +88,32 @@ def set_language(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@require_safe
+def companies(request: HttpRequest) -> HttpResponse:
+    """« Mes sociétés »: the companies a user may act for, to search and to switch between."""
+    assert isinstance(request.user, User)
+    mine = access.memberships(request.user)
+    q = request.GET.get("q", "").strip()[:254]
+    if q:
+        mine = mine.filter(Q(company__name__icontains=q) | Q(company__reference__icontains=q))
+    current = access.current_membership(request)
+    if current is None:
+        raise Http404
+    return render(request, "companies/switch.html", {"page": paginate(request, mine), "q": q, "current": current})
+
+
+@login_required
 @require_POST
 def switch_company(request: HttpRequest) -> HttpResponse:
-    """Work under another of the user's companies; home shows it."""
+    """Work under another of the user's companies; home shows it, or the page that `next` names."""
     wanted = request.POST.get("company", "")
-    mine = {str(item.company_id) for item in access.memberships(request.user)}  # type: ignore[arg-type]
-    if wanted not in mine:
+    assert isinstance(request.user, User)
+    found = next((item for item in access.memberships(request.user) if str(item.company_id) == wanted), None)
+    if found is None:
         raise Http404
-    request.session[access.SESSION_COMPANY] = int(wanted)
-    return redirect("home")
+    request.session[access.SESSION_COMPANY] = found.company_id
+    messages.success(request, _("Vous travaillez maintenant pour %(company)s.") % {"company": found.company.name})
+    return redirect(_back(request))
 
 
 # --- Health ---------------------------------------------------------------------------------------
@@ -174,7 +194,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 @requires_csrf_token
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return HttpResponseForbidden(render_to_string("403.html", {}, request))
+    closed = str(exception) if isinstance(exception, access.ClosedDenied) else ""
+    return HttpResponseForbidden(render_to_string("403.html", {"closed": closed}, request))
 
 
 @requires_csrf_token

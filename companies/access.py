@@ -7,22 +7,33 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
-from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from allauth.core.exceptions import ReauthenticationRequired
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy
 
 from backoffice.fields import CodeSetField
 from shops.models import Shop
 
-from . import permissions
+from . import permissions, reauthentication
 from .models import Company, Membership, MembershipShop, User
 from .permissions import Access
+from .status import closed_sentence
 
 View = Callable[..., HttpResponseBase]
 SESSION_COMPANY = "company"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+# Hidden field of forms without a shop or object in their address, see `includes/opened_under.html`.
+OPENED_UNDER = "opened_under"
+_OPENED_ELSEWHERE = gettext_lazy(
+    "Rien n'est enregistré : ce formulaire avait été ouvert pour une autre société. Vous travaillez maintenant pour %(company)s."
+)
 
 
 class CompanyRequest(HttpRequest):
@@ -30,6 +41,7 @@ class CompanyRequest(HttpRequest):
 
     company: Company
     membership: Membership
+    shop: Shop
 
 
 def memberships(user: User) -> QuerySet[Membership]:
@@ -54,12 +66,20 @@ def current_membership(request: HttpRequest) -> Membership | None:
     return found
 
 
-def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
+class ClosedDenied(PermissionDenied):
+    """A change on a page of a closed company or shop; the message is the sentence to show."""
+
+
+def company_page(permission: str = permissions.VIEW, *, when_closed: bool = False) -> Callable[[View], View]:
     """Decorate a merchant page: log-in, then a company, then the right.
 
     A right on shops is enough on one shop here; the page itself then asks for the shop at hand, with
     `shop_or_404` or `can`. Sets `request.company` and `request.membership`. Staff without a company
-    are a 404 here: their place is the admin.
+    are a 404 here: their place is the admin. A form that was opened under another company, before a
+    switch, is not saved: the user is told and sent home.
+
+    Args:
+        when_closed: whether the page takes changes in a closed company too; its service decides which.
     """
 
     def decorate(view: View) -> View:
@@ -74,7 +94,16 @@ def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
                 raise PermissionDenied
             scoped = cast(CompanyRequest, request)
             scoped.company, scoped.membership = membership.company, membership
-            return view(scoped, *args, **kwargs)
+            if request.method not in SAFE_METHODS:
+                if request.POST.get(OPENED_UNDER, membership.company.reference) != membership.company.reference:
+                    messages.error(request, _OPENED_ELSEWHERE % {"company": membership.company.name})
+                    return redirect("home")
+                if not when_closed:
+                    _refuse_closed(scoped)
+            try:
+                return view(scoped, *args, **kwargs)
+            except _Elsewhere as elsewhere:
+                return render(request, "companies/elsewhere.html", {"other": elsewhere.membership})
 
         wrapped.required_permission = permission  # type: ignore[attr-defined]
         return wrapped
@@ -83,12 +112,22 @@ def company_page(permission: str = permissions.VIEW) -> Callable[[View], View]:
 
 
 def fresh_login_required(view: View) -> View:
-    """Ask for the password or the second factor again before a page changes keys, accounts or rights.
+    """Ask for the password or the second factor again before a page changes accounts or rights.
 
     Stands below `company_page`, so that a missing right is told first. Reading stays open; what was
     typed is kept and saved once the proof is given, which is good for `ACCOUNT_REAUTHENTICATION_TIMEOUT` seconds.
     """
-    return cast(View, reauthentication_required(view, allow_get=True))
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method not in SAFE_METHODS:
+            if (elsewhere := reauthentication.nothing_to_prove_with(request)) is not None:
+                return elsewhere
+            if not did_recently_reauthenticate(request):
+                raise ReauthenticationRequired
+        return view(request, *args, **kwargs)
+
+    return wrapped
 
 
 # --- Rights ---------------------------------------------------------------------------------------
@@ -177,7 +216,35 @@ def shop_or_404(request: CompanyRequest, site_id: str, permission: str = permiss
     """
     shop = shops_of(request.membership).select_related("company").filter(site_id=site_id).first()
     if shop is None:
+        _point_elsewhere(request, site_id)
         raise Http404
     if not can(request.membership, permission, shop):
         raise PermissionDenied
+    # The shell shows on every page of the shop what its state means.
+    request.shop = shop
+    if request.method not in SAFE_METHODS:
+        _refuse_closed(request, shop)
     return shop
+
+
+class _Elsewhere(Exception):
+    """The object belongs to another of the user's companies."""
+
+    def __init__(self, membership: Membership) -> None:
+        self.membership = membership
+
+
+def _point_elsewhere(request: CompanyRequest, site_id: str) -> None:
+    """For a link to a shop of another company of the same user: offer to switch instead of a 404."""
+    if request.method not in SAFE_METHODS:
+        return
+    user = request.user
+    assert isinstance(user, User)
+    for membership in memberships(user).filter(company__shops__site_id=site_id):
+        if membership.pk != request.membership.pk and shops_of(membership).filter(site_id=site_id).exists():
+            raise _Elsewhere(membership)
+
+
+def _refuse_closed(request: CompanyRequest, shop: Shop | None = None) -> None:
+    if sentence := closed_sentence(request.company, shop):
+        raise ClosedDenied(sentence)

@@ -6,11 +6,14 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -117,13 +120,68 @@ class ShopInline(admin.TabularInline):
     model = Shop
     form = ShopRowForm
     fields = ("site_id", "name", "manager_email", "language", "status")
+    # Suspending and closing ask for a reason: an action of the list of shops.
+    readonly_fields = ("status",)
     extra = 0
     can_delete = False
     show_change_link = True
 
 
+class StatusAdmin(ServiceAdmin):
+    """Suspending, closing and opening again what has a Status, with a reason that the merchant reads."""
+
+    actions = ("suspend", "close", "reactivate")
+
+    def set_status(self, obj: Any, *, actor: Actor, state: str, reason: str) -> object:
+        """Give one object its new state, through its service."""
+        raise NotImplementedError
+
+    def _ask_status(self, request: HttpRequest, chosen: QuerySet[Any], state: str, action: str) -> HttpResponse | None:
+        """Ask for the reason on a page of its own, then do it for all or for none."""
+        found = list(self.model._default_manager.filter(pk__in=chosen.values_list("pk", flat=True)).order_by("pk"))
+        problems: list[str] = []
+        reason = request.POST.get("reason", "")
+        if "confirmed" in request.POST:
+            try:
+                with transaction.atomic():
+                    changed = sum(
+                        bool(self.set_status(obj, actor=Actor.of(request), state=state, reason=reason)) for obj in found
+                    )
+            except ValidationError as error:
+                problems = error.messages
+            else:
+                text = ngettext("%(n)d état changé.", "%(n)d états changés.", changed)
+                messages.success(request, text % {"n": changed})
+                return None
+        context = {
+            **admin.site.each_context(request),
+            "opts": self.model._meta,
+            "objects": found,
+            "action": action,
+            "state": state,
+            "title": self.get_action(action)[2],  # type: ignore[index]
+            "reason": reason,
+            "problems": problems,
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return render(request, "admin/status_reason.html", context)
+
+    @admin.action(description=gettext_lazy("Suspendre, avec un motif"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._ask_status(request, queryset, Status.SUSPENDED, "suspend")
+
+    @admin.action(description=gettext_lazy("Fermer, avec un motif"), permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._ask_status(request, queryset, Status.CLOSED, "close")
+
+    @admin.action(description=gettext_lazy("Réactiver ou rouvrir"), permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._ask_status(request, queryset, Status.ACTIVE, "reactivate")
+
+
 @admin.register(Company)
-class CompanyAdmin(ServiceAdmin):
+class CompanyAdmin(StatusAdmin):
     list_display = (
         "name",
         "reference",
@@ -147,7 +205,6 @@ class CompanyAdmin(ServiceAdmin):
         "sftp_accounts__email",
     )
     search_help_text = gettext_lazy("Nom, référence, immatriculation, identifiant boutique ou toute adresse e-mail")
-    actions = ("suspend", "close", "reactivate")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Company]:
         return (
@@ -189,11 +246,11 @@ class CompanyAdmin(ServiceAdmin):
         if obj is None:
             sets.append((_("Première boutique"), {"fields": [f"shop_{name}" for name in FIRST_SHOP_FIELDS]}))
         else:
-            sets[0][1]["fields"] += ["status", "shops_link", "version"]
+            sets[0][1]["fields"] += ["status", "status_reason", "status_since", "shops_link", "version"]
         return sets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Company | None = None) -> Any:
-        return ("reference", "status", "shops_link", "version") if obj else ()
+        return ("reference", "status", "status_reason", "status_since", "shops_link", "version") if obj else ()
 
     def get_inlines(self, request: HttpRequest, obj: Company | None) -> Any:
         return [ShopInline] if obj is not None and obj.shops.count() <= MANY_SHOPS else []
@@ -226,7 +283,7 @@ class CompanyAdmin(ServiceAdmin):
             shop = Shop.objects.select_related("company").get(pk=form.instance.pk)
             shop_services.shop_update(shop=shop, actor=actor, **changed_fields(form, *ShopInline.fields))
         else:
-            fields = {name: form.cleaned_data[name] for name in ShopInline.fields}
+            fields = {name: form.cleaned_data[name] for name in ShopInline.fields if name in form.cleaned_data}
             shop = shop_services.shop_create(company=parent, actor=actor, **fields)
             form.instance.__dict__.update(shop.__dict__)
 
@@ -253,25 +310,8 @@ class CompanyAdmin(ServiceAdmin):
     def shops_link(self, company: Any) -> str:
         return self.shops_count(company)
 
-    def _set_status(self, request: HttpRequest, companies: QuerySet[Company], status: str) -> None:
-        changed = 0
-        for company in Company.objects.filter(pk__in=companies.values_list("pk", flat=True)):
-            changed += bool(services.company_update(company=company, actor=Actor.of(request), status=status))
-        messages.success(
-            request, ngettext("%(n)d société modifiée.", "%(n)d sociétés modifiées.", changed) % {"n": changed}
-        )
-
-    @admin.action(description=gettext_lazy("Suspendre les sociétés choisies"), permissions=["change"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
-        self._set_status(request, queryset, Status.SUSPENDED)
-
-    @admin.action(description=gettext_lazy("Fermer les sociétés choisies"), permissions=["change"])
-    def close(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
-        self._set_status(request, queryset, Status.CLOSED)
-
-    @admin.action(description=gettext_lazy("Réactiver les sociétés choisies"), permissions=["change"])
-    def reactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
-        self._set_status(request, queryset, Status.ACTIVE)
+    def set_status(self, obj: Company, *, actor: Actor, state: str, reason: str) -> object:
+        return services.company_set_status(company=obj, actor=actor, state=state, reason=reason)
 
 
 def _count(model: Any) -> Any:
@@ -346,7 +386,7 @@ class UserAdmin(ServiceAdmin):
     search_help_text = gettext_lazy("Identifiant, adresse e-mail, nom ou société")
     autocomplete_fields = ("company",)
     filter_horizontal = ("groups",)
-    actions = ("send_link", "remove_second_factor")
+    actions = ("send_link", "unlock", "remove_second_factor")
     editable = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -363,13 +403,13 @@ class UserAdmin(ServiceAdmin):
         return [
             (None, {"fields": [*self.editable, "company"]}),
             (_("Équipe de la plateforme"), {"fields": team, "classes": ["collapse"]}),
-            (_("Dates"), {"fields": ["date_joined", "last_login"]}),
+            (_("Dates"), {"fields": ["date_joined", "last_login", "locked_until"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return ()
-        fixed = ("company", "date_joined", "last_login")
+        fixed = ("company", "date_joined", "last_login", "locked_until")
         return fixed if request.user.is_superuser else (*fixed, "is_staff", "is_superuser", "groups")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -458,6 +498,12 @@ class UserAdmin(ServiceAdmin):
         if skipped:
             text = _("%(n)d sans envoi : compte désactivé, ou compte de l'équipe (« manage.py login_link »).")
             messages.warning(request, text % {"n": skipped})
+
+    @admin.action(description=gettext_lazy("Déverrouiller"), permissions=["change"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        accounts = [user for user in queryset.select_related("company") if self.has_change_permission(request, user)]
+        n = sum(services.user_unlock(user=user, actor=Actor.of(request)) for user in accounts)
+        messages.success(request, ngettext("%(n)d compte déverrouillé.", "%(n)d comptes déverrouillés.", n) % {"n": n})
 
     @admin.action(description=gettext_lazy("Retirer la double authentification"), permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

@@ -56,6 +56,8 @@ _LABELS = {
     "rules": gettext_lazy("règles"),
     "rights": gettext_lazy("droits particuliers"),
     "access": gettext_lazy("accès"),
+    "reason": gettext_lazy("motif"),
+    "locked_until": gettext_lazy("verrouillé jusqu'à"),
 }
 _TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_lazy("Corps de l'e-mail")}
 

@@ -5,6 +5,7 @@ Knows nothing of notifications (DESIGN 6).
 
 import uuid
 import zoneinfo
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from backoffice.crypto import EncryptedTextField
 from backoffice.fields import CodeSetField, EmailListField, OneEmailField
@@ -67,6 +69,8 @@ class Company(models.Model):
         _("fuseau horaire"), max_length=64, default="Europe/Paris", validators=[validate_time_zone]
     )
     status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.ACTIVE)
+    status_reason = models.CharField(_("motif de l'état"), max_length=300, blank=True)
+    status_since = models.DateTimeField(_("dans cet état depuis"), null=True, blank=True, editable=False)
     incident_emails = EmailListField(_("e-mail(s) de contact en cas d'incident"), blank=True, default=list)
     newsletter_opt_out = models.BooleanField(_("désabonnée de la lettre d'information"), default=False)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -141,6 +145,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     user may do there, and possibly in further companies.
     """
 
+    class State(models.TextChoices):
+        """What an administrator sees of an account; derived, see `state`."""
+
+        INVITED = "invited", pgettext_lazy("user account", "Invité")
+        ACTIVE = "active", pgettext_lazy("user account", "Actif")
+        LOCKED = "locked", pgettext_lazy("user account", "Verrouillé")
+        DISABLED = "disabled", pgettext_lazy("user account", "Désactivé")
+
     login = models.CharField(
         _("identifiant"),
         max_length=64,
@@ -165,6 +177,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("actif"), default=True)
     is_staff = models.BooleanField(_("équipe de la plateforme"), default=False)
     date_joined = models.DateTimeField(_("créé le"), default=timezone.now)
+    # Wrong passwords since the last good one, and until when the right one is refused too.
+    failed_logins = models.PositiveIntegerField(default=0, editable=False)
+    locked_until = models.DateTimeField(_("verrouillé jusqu'à"), null=True, blank=True, editable=False)
 
     objects = UserManager()
 
@@ -186,6 +201,38 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.first_name or self.login
+
+    @property
+    def is_locked(self) -> bool:
+        return self.locked_until is not None and self.locked_until > timezone.now()
+
+    @property
+    def state(self) -> str:
+        """One of State: disabled beats locked, locked beats invited (no password chosen yet)."""
+        if not self.is_active:
+            return self.State.DISABLED
+        if self.is_locked:
+            return self.State.LOCKED
+        return self.State.ACTIVE if self.has_usable_password() else self.State.INVITED
+
+
+class LoginRecord(models.Model):
+    """One log-in that succeeded, or a wrong password; shown to the user and to administrators."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="logins", verbose_name=_("compte"))
+    at = models.DateTimeField(_("le"), default=timezone.now)
+    ip_address = models.GenericIPAddressField(_("depuis"), null=True, blank=True)
+    succeeded = models.BooleanField(_("réussie"))
+
+    class Meta:
+        verbose_name = _("connexion")
+        verbose_name_plural = _("connexions")
+        ordering = ["-at", "-pk"]
+        # Serves the last log-ins of one account.
+        indexes = [models.Index(fields=["user", "-at"], name="login_user_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.at:%Y-%m-%d %H:%M}"
 
 
 class Membership(models.Model):
@@ -240,6 +287,19 @@ class MembershipShop(models.Model):
 class SftpAccount(models.Model):
     """Account of the file-transfer service; its secret is revealed once, by a mailed link."""
 
+    class State(models.TextChoices):
+        """What an administrator sees of an account; derived, see `state`."""
+
+        WAITING = "waiting", pgettext_lazy("SFTP account", "En attente d'affichage")
+        LAPSED = "lapsed", pgettext_lazy("SFTP account", "Lien expiré")
+        ACTIVE = "active", pgettext_lazy("SFTP account", "Actif")
+        EXPIRED = "expired", pgettext_lazy("SFTP account", "Mot de passe expiré")
+        DISABLED = "disabled", pgettext_lazy("SFTP account", "Désactivé")
+
+    # A password is good for two years; its owner is reminded on the page a month before.
+    VALID_FOR = timedelta(days=730)
+    SOON = timedelta(days=30)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     company = models.ForeignKey(
         Company, on_delete=models.PROTECT, related_name="sftp_accounts", verbose_name=_("société")
@@ -260,6 +320,7 @@ class SftpAccount(models.Model):
     is_active = models.BooleanField(_("actif"), default=True)
     password_hash = models.CharField(max_length=200, blank=True, editable=False)
     unrevealed_password = EncryptedTextField(blank=True, default="", editable=False)
+    password_set_at = models.DateTimeField(_("mot de passe du"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("créé le"), auto_now_add=True)
 
     class Meta:
@@ -270,6 +331,26 @@ class SftpAccount(models.Model):
 
     def __str__(self) -> str:
         return self.login
+
+    @property
+    def expires_at(self) -> datetime:
+        return (self.password_set_at or self.created_at) + self.VALID_FOR
+
+    @property
+    def expires_soon(self) -> bool:
+        return self.expires_at - self.SOON <= timezone.now()
+
+    @property
+    def state(self) -> str:
+        """One of State. A link that nobody opened lapses with the validity of all links."""
+        now = timezone.now()
+        if not self.is_active:
+            return self.State.DISABLED
+        if self.unrevealed_password:
+            made = self.password_set_at or self.created_at
+            link_is_good = made + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT) > now
+            return self.State.WAITING if link_is_good else self.State.LAPSED
+        return self.State.ACTIVE if self.expires_at > now else self.State.EXPIRED
 
 
 class AuditEntry(models.Model):

@@ -8,6 +8,14 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 
+def nothing_to_prove_with(request: HttpRequest) -> HttpResponse | None:
+    """Where to send somebody who came in by an operator's link and has neither password nor second factor yet."""
+    if get_reauthentication_flows(request.user):
+        return None
+    messages.warning(request, _("Choisissez d'abord un mot de passe : il vous sera demandé pour cette opération."))
+    return redirect("account_change_password")
+
+
 def ask_again(request: HttpRequest) -> HttpResponse | None:
     """None when the person gave password or second factor within the last minutes; else where to send them.
 
@@ -16,10 +24,8 @@ def ask_again(request: HttpRequest) -> HttpResponse | None:
 
     Raises ReauthenticationRequired, which the log-in library turns into its page and back.
     """
-    if not get_reauthentication_flows(request.user):
-        # Came in by an operator's link: there is nothing to prove with yet.
-        messages.warning(request, _("Choisissez d'abord un mot de passe : il vous sera demandé pour cette opération."))
-        return redirect("account_change_password")
+    if (elsewhere := nothing_to_prove_with(request)) is not None:
+        return elsewhere
     if did_recently_reauthenticate(request):
         return None
     if request.method == "POST":

@@ -4,8 +4,10 @@ Every function is keyword-only and takes the `actor` that the history names. Eac
 ValidationError with messages by field and then leaves nothing written.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -13,20 +15,23 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from notifications import addresses
 from notifications.services import publish
 from shops.models import Shop
 
-from . import access, audit, permissions
+from . import access, audit, permissions, status
 from .audit import Actor, Changes, StaleVersion
-from .models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
+from .models import Company, Contact, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
 from .permissions import Access
 
 CONTACT_FIELDS = ("title", "first_name", "last_name", "email", "phone")
 # Changes of an account that its owner is told about; a language is not one (DESIGN 3).
 _TOLD_FIELDS = frozenset({"login", "first_name", "last_name", "title", "email", "is_active", "role", "shops", "rights"})
+_USER_FIELDS = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
+_SFTP_FIELDS = ("login", "email", "language", "is_active")
 # Shop key → the permissions on that shop, None for those that the membership has in general.
 Grants = Mapping[int, frozenset[str] | None]
 
@@ -64,6 +69,7 @@ def company_update(*, company: Company, actor: Actor, version: int | None = None
     Args:
         version: the version the writer saw; StaleVersion when the row has moved on.
     """
+    status.ensure_open(actor=actor, company=company)
     company = Company.objects.select_for_update().get(pk=company.pk) if version is not None else company
     if version is not None and company.version != version:
         raise StaleVersion
@@ -79,8 +85,21 @@ def company_update(*, company: Company, actor: Actor, version: int | None = None
 
 
 @transaction.atomic
+def company_set_status(*, company: Company, actor: Actor, state: str, reason: str) -> Changes:
+    """Suspend, close or open again a company; returns what changed. For the platform's team.
+
+    Args:
+        state: one of Status.
+        reason: shown to the merchant; required unless the company becomes active.
+    """
+    company = Company.objects.select_for_update().get(pk=company.pk)
+    return status.change(company, company=company, actor=actor, state=state, reason=reason)
+
+
+@transaction.atomic
 def contact_save(*, company: Company, kind: str, actor: Actor, **fields: str) -> Changes:
     """Create or change one of the two contacts; absent fields stay as they are."""
+    status.ensure_open(actor=actor, company=company)
     contact = Contact.objects.filter(company=company, kind=kind).first() or Contact(company=company, kind=kind)
     created = contact.pk is None
     changes = audit.apply(contact, fields)
@@ -96,6 +115,7 @@ def contact_save(*, company: Company, kind: str, actor: Actor, **fields: str) ->
 @transaction.atomic
 def technical_contact_remove(*, company: Company, actor: Actor) -> bool:
     """Remove the technical contact; False when there was none."""
+    status.ensure_open(actor=actor, company=company)
     contact = Contact.objects.filter(company=company, kind=Contact.Kind.TECHNICAL).first()
     if contact is None:
         return False
@@ -109,6 +129,7 @@ def technical_contact_remove(*, company: Company, actor: Actor) -> bool:
 @transaction.atomic
 def contacts_swap(*, company: Company, actor: Actor) -> Changes:
     """Exchange the Contact gestionnaire and the Contact technique."""
+    status.ensure_open(actor=actor, company=company)
     contacts = {contact.kind: contact for contact in Contact.objects.select_for_update().filter(company=company)}
     manager, technical = contacts.get(Contact.Kind.MANAGER), contacts.get(Contact.Kind.TECHNICAL)
     if manager is None or technical is None:
@@ -166,6 +187,7 @@ def user_create(
     Raises:
         ValidationError: also when the actor would grant a right that they do not have.
     """
+    status.ensure_open(actor=actor, company=company)
     user = User(company=company, login=login, email=email, **fields)
     if password is None:
         user.set_unusable_password()
@@ -203,6 +225,7 @@ def user_update(
     grants: Grants | None = None,
     notify: bool = True,
     tell_former: bool = True,
+    seen: str | None = None,
     **fields: Any,
 ) -> Changes:
     """Change an account, its role or its shops.
@@ -216,6 +239,7 @@ def user_update(
         all_shops: whether the rights hold on every shop, also those still to come.
         shops: the shops covered, with the rights in general.
         grants: instead of `shops`, shop key → permissions on that shop (None: those in general).
+        seen: the `fingerprint` of what the writer saw; StaleVersion when the account has changed since.
 
     Raises:
         ValidationError: also when the actor acts on, or would grant, a right that they do not have,
@@ -224,7 +248,11 @@ def user_update(
     company = company or user.company
     former_email = user.email
     asks_rights = any(value is not None for value in (role, all_shops, shops, grants))
-    watched = _lock_companies(user, company) if asks_rights or "is_active" in fields else []
+    watched = _lock_companies(user, company) if asks_rights or "is_active" in fields or seen is not None else []
+    if seen is not None:
+        user = User.objects.select_for_update(of=("self",)).select_related("company").get(pk=user.pk)
+        if fingerprint(user, company) != seen:
+            raise StaleVersion
     membership = Membership.objects.filter(user=user, company=company).first() if company else None
     limit = _may_grant(actor, company)
     if membership is not None and actor.user != user:
@@ -238,6 +266,8 @@ def user_update(
         _refuse_beyond(limit, access.access_of(membership))
     if not changes:
         return changes
+    if company is not None and actor.user != user and changes != {"is_active": [True, False]}:
+        status.ensure_open(actor=actor, company=company)
     _keep_an_administrator(actor, watched)
     audit.record(actor=actor, action="user.updated", obj=user, company=company, changes=changes)
     told = sorted({name.partition(".")[0] for name in changes} & _TOLD_FIELDS)
@@ -254,6 +284,137 @@ def user_update(
     return changes
 
 
+def fingerprint(account: User | SftpAccount, company: Company | None = None) -> str:
+    """What a form was opened on, to tell a second writer that it has changed; a short text.
+
+    Covers the fields of the account and, with `company`, its rights there.
+    """
+    names = _SFTP_FIELDS if isinstance(account, SftpAccount) else _USER_FIELDS
+    state: list[Any] = [getattr(account, name) for name in names]
+    if company is not None and isinstance(account, User):
+        membership = Membership.objects.filter(user=account, company=company).first()
+        if membership is not None:
+            grants = sorted(
+                (shop, sorted(codes) if codes is not None else None)
+                for shop, codes in access.access_of(membership).shops.items()
+            )
+            state += [membership.role, sorted(access.general(membership)), membership.all_shops, grants]
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:20]
+
+
+@transaction.atomic
+def user_invite(*, user: User, actor: Actor, company: Company | None = None) -> None:
+    """Mail the identifier and a new link to somebody who has not chosen a password yet.
+
+    Raises:
+        ValidationError: the account has a password, or cannot log in.
+    """
+    company = company or user.company
+    assert company is not None
+    _may_act_on(actor, user, company)
+    status.ensure_open(actor=actor, company=company)
+    if user.state != User.State.INVITED:
+        raise ValidationError(_("Ce compte n'attend pas d'invitation : il a un mot de passe, ou il est désactivé."))
+    audit.record(actor=actor, action="user.invited", obj=user, company=company)
+    publish(type="user_account.created", company=company, account=user, data={"link": True})
+
+
+@transaction.atomic
+def user_reset(*, user: User, actor: Actor, company: Company | None = None) -> None:
+    """Make the password of an account worthless at once, end its sessions, and mail a link to choose another.
+
+    Raises:
+        ValidationError: the account is disabled.
+    """
+    company = company or user.company
+    assert company is not None
+    _may_act_on(actor, user, company)
+    if not user.is_active:
+        raise ValidationError(_("Ce compte est désactivé : réactivez-le d'abord."))
+    had_one = user.has_usable_password()
+    user.set_unusable_password()
+    _unlocked(user)
+    user.save(update_fields=["password", "failed_logins", "locked_until"])
+    changes = {"password": [audit.MASK if had_one else "", ""]}
+    audit.record(actor=actor, action="user.password_reset", obj=user, company=company, changes=changes)
+    publish(type="user_account.modified", company=company, account=user, data={"changed": ["password"], "link": True})
+
+
+@transaction.atomic
+def user_unlock(*, user: User, actor: Actor, company: Company | None = None) -> bool:
+    """Let a locked account try again at once; False when it was not locked."""
+    company = company or user.company
+    if company is not None:
+        _may_act_on(actor, user, company)
+    if not user.is_locked:
+        return False
+    _unlocked(user)
+    user.save(update_fields=["failed_logins", "locked_until"])
+    audit.record(actor=actor, action="user.unlocked", obj=user, company=company)
+    if company is not None:
+        publish(type="user_account.modified", company=company, account=user, data={"changed": ["is_active"]})
+    return True
+
+
+def _unlocked(user: User) -> None:
+    user.failed_logins, user.locked_until = 0, None
+
+
+def _may_act_on(actor: Actor, user: User, company: Company) -> None:
+    """Refuse to act on an account that has rights beyond the actor's, or that another company manages."""
+    if actor.user is not None and not actor.user.is_staff and user.company_id != company.pk:
+        raise ValidationError(_("Ce compte est géré par une autre société : vous ne réglez que ses droits chez vous."))
+    membership = Membership.objects.filter(user=user, company=company).first()
+    if membership is not None and actor.user != user:
+        _refuse_beyond(_may_grant(actor, company), access.access_of(membership))
+
+
+# --- Log-ins --------------------------------------------------------------------------------------
+
+LOCK_AFTER = 10
+LOCK_FOR = timedelta(minutes=15)
+LOGINS_KEPT = 100
+
+
+@transaction.atomic
+def login_succeeded(*, user: User, ip_address: str | None) -> None:
+    """Note a log-in; wrong passwords before it are forgiven."""
+    User.objects.filter(pk=user.pk).exclude(failed_logins=0, locked_until=None).update(
+        failed_logins=0, locked_until=None
+    )
+    _login_record(user, ip_address, succeeded=True)
+
+
+@transaction.atomic
+def login_failed(*, user: User, ip_address: str | None) -> None:
+    """Note a wrong password. LOCK_AFTER of them in a row, from wherever, lock the account for LOCK_FOR.
+
+    While it is locked the right password is refused like a wrong one and nothing is counted, so
+    that guessing neither learns anything nor prolongs the lock. Its owner is told, with a link
+    that opens it again.
+    """
+    user = User.objects.select_for_update(of=("self",)).select_related("company").get(pk=user.pk)
+    _login_record(user, ip_address, succeeded=False)
+    if user.is_locked:
+        return
+    user.failed_logins += 1
+    if user.failed_logins >= LOCK_AFTER:
+        user.failed_logins, user.locked_until = 0, timezone.now() + LOCK_FOR
+        changes: Changes = {"locked_until": [None, audit.plain(user.locked_until)]}
+        actor = Actor(_("Connexion"), ip_address=ip_address)
+        audit.record(actor=actor, action="user.locked", obj=user, company=user.company, changes=changes)
+        if user.company is not None and user.is_active:
+            publish(type="account.locked", company=user.company, account=user)
+    user.save(update_fields=["failed_logins", "locked_until"])
+
+
+def _login_record(user: User, ip_address: str | None, *, succeeded: bool) -> None:
+    LoginRecord.objects.create(user=user, ip_address=ip_address, succeeded=succeeded)
+    kept = LoginRecord.objects.filter(user=user).values("pk")[LOGINS_KEPT : LOGINS_KEPT + 1]
+    if last := kept.first():
+        LoginRecord.objects.filter(user=user, pk__lte=last["pk"]).delete()
+
+
 @transaction.atomic
 def membership_remove(*, membership: Membership, actor: Actor) -> None:
     """Take back the access of an account to a company; the account itself stays.
@@ -267,7 +428,7 @@ def membership_remove(*, membership: Membership, actor: Actor) -> None:
     changes: Changes = {"access": [str(company), None], "role": [membership.role, None]}
     membership.delete()
     _keep_an_administrator(actor, watched)
-    audit.record(actor=actor, action="user.updated", obj=user, company=company, changes=changes)
+    audit.record(actor=actor, action="user.access_removed", obj=user, company=company, changes=changes)
 
 
 # --- Rights ---------------------------------------------------------------------------------------
@@ -367,16 +528,18 @@ def _grants_save(membership: Membership, grants: Grants) -> None:
     if not known.issuperset(grants):
         raise ValidationError({"shops": _("Les boutiques choisies doivent être celles de la société.")})
     wanted = {shop: None if codes is None else permissions.complete(codes) for shop, codes in grants.items()}
+    if membership.role == Role.ADMINISTRATOR and any(codes is not None for codes in wanted.values()):
+        raise ValidationError(_("Un administrateur a tous les droits sur chacune de ses boutiques."))
     stored = dict(membership.grants.values_list("shop_id", "permissions"))
     if membership.all_shops:
         # Named shops are exceptions there; one without rights of its own is none.
         wanted = {shop: codes for shop, codes in wanted.items() if codes is not None}
     membership.grants.exclude(shop__in=wanted).delete()
-    for shop, codes in wanted.items():
-        if shop not in stored:
-            MembershipShop.objects.create(membership=membership, shop_id=shop, permissions=codes)
-        elif stored[shop] != codes:
-            membership.grants.filter(shop=shop).update(permissions=codes)
+    differing = [shop for shop, codes in wanted.items() if shop not in stored or stored[shop] != codes]
+    membership.grants.filter(shop__in=differing).delete()
+    MembershipShop.objects.bulk_create(
+        MembershipShop(membership=membership, shop_id=shop, permissions=wanted[shop]) for shop in differing
+    )
 
 
 def _rights_shown(membership: Membership) -> dict[str, list[str]]:
@@ -420,9 +583,10 @@ def user_password_provisioned(*, user: User, password: str, actor: Actor, notify
 
 
 def _password_store(user: User, password: str, actor: Actor, *, before: str) -> None:
-    """Write a password and its masked history entry."""
+    """Write a password and its masked history entry; whoever proves to own the address opens a lock."""
     user.set_password(password)
-    user.save(update_fields=["password"])
+    _unlocked(user)
+    user.save(update_fields=["password", "failed_logins", "locked_until"])
     audit.record(
         actor=actor,
         action="user.password_changed",
@@ -454,6 +618,7 @@ def sftp_account_create(
     *, company: Company, actor: Actor, login: str, email: str, notify: bool = True, **fields: Any
 ) -> SftpAccount:
     """Create an SFTP account with a generated password, revealed once through the mailed link."""
+    status.ensure_open(actor=actor, company=company)
     account = SftpAccount(company=company, login=login, email=email, **fields)
     _generate_sftp_password(account)
     account.full_clean()
@@ -469,13 +634,29 @@ def sftp_account_create(
 
 @transaction.atomic
 def sftp_account_update(
-    *, account: SftpAccount, actor: Actor, notify: bool = True, tell_former: bool = True, **fields: Any
+    *,
+    account: SftpAccount,
+    actor: Actor,
+    notify: bool = True,
+    tell_former: bool = True,
+    seen: str | None = None,
+    **fields: Any,
 ) -> Changes:
-    """Change an SFTP account; its address, and unless `tell_former` is False a former one, are told."""
+    """Change an SFTP account; its address, and unless `tell_former` is False a former one, are told.
+
+    Args:
+        seen: the `fingerprint` of what the writer saw; StaleVersion when the account has changed since.
+    """
+    if seen is not None:
+        account = SftpAccount.objects.select_for_update(of=("self",)).select_related("company").get(pk=account.pk)
+        if fingerprint(account) != seen:
+            raise StaleVersion
     former_email = account.email
     changes = audit.apply(account, fields)
     if not changes:
         return changes
+    if changes != {"is_active": [True, False]}:
+        status.ensure_open(actor=actor, company=account.company)
     account.full_clean()
     account.save()
     audit.record(actor=actor, action="sftp_account.updated", obj=account, company=account.company, changes=changes)
@@ -496,7 +677,8 @@ def sftp_account_update(
 
 @transaction.atomic
 def sftp_password_reset(*, account: SftpAccount, actor: Actor) -> None:
-    """Generate a new password and mail a link that reveals it once."""
+    """Generate a new password and mail a link that reveals it once; the former one stops working."""
+    status.ensure_open(actor=actor, company=account.company)
     _generate_sftp_password(account)
     account.save()
     audit.record(
@@ -531,3 +713,4 @@ def _generate_sftp_password(account: SftpAccount) -> None:
     password = secrets.token_urlsafe(18)
     account.unrevealed_password = password
     account.password_hash = make_password(password)
+    account.password_set_at = timezone.now()

@@ -12,7 +12,7 @@ from django.urls import path
 
 from backoffice.views import gone
 
-from . import account_views, views
+from . import account_views, user_views, views
 
 # --- Log-in, log-out, second factor ---------------------------------------------------------------
 
@@ -60,11 +60,30 @@ urlpatterns += [
     path("settings/company/", views.company, name="company_settings"),
     path("settings/company/swap/", views.contacts_swap, name="contacts_swap"),
     path("settings/company/technical/remove/", views.technical_remove, name="technical_remove"),
-    path("settings/company/users/", views.users, name="users"),
-    path("settings/company/users/new/", views.user_edit, name="user_new"),
-    path("settings/company/users/<int:key>/", views.user_edit, name="user_edit"),
-    path("settings/company/sftp-accounts/", views.sftp_accounts, name="sftp_accounts"),
-    path("settings/company/sftp-accounts/new/", views.sftp_account_edit, name="sftp_account_new"),
-    path("settings/company/sftp-accounts/<uuid:key>/", views.sftp_account_edit, name="sftp_account_edit"),
+    path("settings/company/users/", user_views.users, name="users"),
+    path("settings/company/users/new/", user_views.user_edit, name="user_new"),
+    path("settings/company/users/<int:key>/", user_views.user_edit, name="user_edit"),
+    path("settings/company/users/<int:key>/shops/", user_views.user_shops, name="user_shops"),
+    *(
+        path(
+            f"settings/company/users/<int:key>/{action}/",
+            user_views.user_action,
+            {"action": action},
+            name=f"user_{action}",
+        )
+        for action in user_views.ACTIONS
+    ),
+    path("settings/company/sftp-accounts/", user_views.sftp_accounts, name="sftp_accounts"),
+    path("settings/company/sftp-accounts/new/", user_views.sftp_account_edit, name="sftp_account_new"),
+    path("settings/company/sftp-accounts/<uuid:key>/", user_views.sftp_account_edit, name="sftp_account_edit"),
+    *(
+        path(
+            f"settings/company/sftp-accounts/<uuid:key>/{action}/",
+            user_views.sftp_account_action,
+            {"action": action},
+            name=f"sftp_account_{action}",
+        )
+        for action in ("reset", "disable", "enable")
+    ),
     path("settings/company/history/", views.company_history, name="company_history"),
 ]

@@ -2,30 +2,28 @@
 
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from backoffice.forms import add_errors, read_only, show_version
-from backoffice.paging import paginate, sort_key
+from backoffice.paging import paginate
 from notifications import addresses, exports, impact
 from notifications.selectors import company_facts, delivery_tables, visible_facts
 
 from . import access, history, permissions, services
 from .access import CompanyRequest, company_page
 from .audit import Actor, StaleVersion
-from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm, SftpAccountForm, UserForm
-from .models import Company, Contact, Membership, SftpAccount, User
+from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm
+from .models import Company, Contact
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
 
@@ -181,99 +179,6 @@ def technical_remove(request: CompanyRequest) -> HttpResponse:
 def _confirm(request: HttpRequest, title: str, sentence: str, action: str, back: str) -> HttpResponse:
     context = {"title": title, "sentence": sentence, "action": action, "back": back}
     return render(request, "companies/confirm.html", context)
-
-
-# --- Accounts -------------------------------------------------------------------------------------
-
-
-@company_page(permissions.MANAGE_USERS)
-@require_safe
-def users(request: CompanyRequest) -> HttpResponse:
-    found = User.objects.filter(company=request.company)
-    q = request.GET.get("q", "").strip()[:254]
-    if q:
-        found = found.filter(
-            Q(login__icontains=q) | Q(email__icontains=q) | Q(first_name__icontains=q) | Q(last_name__icontains=q)
-        )
-    found = found.order_by(
-        sort_key(request, {"login": "login", "name": "last_name", "email": "email"}, default="login"), "pk"
-    )
-    page = paginate(request, found)
-    members = Membership.objects.filter(company=request.company, user__in=list(page)).prefetch_related("shops")
-    by_user = {member.user_id: member for member in members}
-    rows = [(account, by_user.get(account.pk)) for account in page]
-    return render(request, "companies/users.html", {"page": page, "rows": rows, "q": q})
-
-
-@company_page(permissions.MANAGE_USERS)
-@require_http_methods(GET_AND_POST)
-def user_edit(request: CompanyRequest, key: int | None = None) -> HttpResponse:
-    account = get_object_or_404(User, pk=key, company=request.company) if key else None
-    if account and not _covers(request.membership, account):
-        raise PermissionDenied
-    form = UserForm(request.POST or None, editor=request.membership, account=account)
-    if request.method == "POST" and form.is_valid():
-        actor, saved = Actor.of(request), form.saved()
-        try:
-            if account is None:
-                services.user_create(company=request.company, actor=actor, login=form.cleaned_data["login"], **saved)
-                text = _("Le compte est créé ; %(email)s reçoit l'identifiant et un lien pour choisir le mot de passe.")
-            elif services.user_update(
-                user=User.objects.get(pk=account.pk), actor=actor, company=request.company, **saved
-            ):
-                text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
-            else:
-                text = _("Rien n'a changé.")
-        except ValidationError as error:
-            add_errors(form, error)
-        else:
-            messages.success(request, text % {"email": form.cleaned_data["email"]})
-            return redirect("users")
-    return render(request, "companies/account_form.html", {"form": form, "account": account, "kind": "user"})
-
-
-def _covers(editor: Membership, account: User) -> bool:
-    """Whether the editor has all rights of the account; nobody acts on more than they have."""
-    member = account.memberships.filter(company_id=editor.company_id).first()
-    return member is None or access.access_of(editor).covers(access.access_of(member))
-
-
-@company_page(permissions.MANAGE_USERS)
-@require_safe
-def sftp_accounts(request: CompanyRequest) -> HttpResponse:
-    found = SftpAccount.objects.filter(company=request.company)
-    q = request.GET.get("q", "").strip()[:254]
-    if q:
-        found = found.filter(Q(login__icontains=q) | Q(email__icontains=q))
-    found = found.order_by(sort_key(request, {"login": "login", "email": "email"}, default="login"), "pk")
-    return render(request, "companies/sftp_accounts.html", {"page": paginate(request, found), "q": q})
-
-
-@company_page(permissions.MANAGE_USERS)
-@require_http_methods(GET_AND_POST)
-def sftp_account_edit(request: CompanyRequest, key: UUID | None = None) -> HttpResponse:
-    account = get_object_or_404(SftpAccount, pk=key, company=request.company) if key else None
-    form = SftpAccountForm(request.POST or None, account=account)
-    if request.method == "POST" and form.is_valid():
-        actor, saved = Actor.of(request), form.saved()
-        try:
-            if account is None:
-                services.sftp_account_create(
-                    company=request.company, actor=actor, login=form.cleaned_data["login"], **saved
-                )
-                text = _(
-                    "Le compte SFTP est créé ; %(email)s reçoit l'identifiant et un lien qui montre le mot de passe une fois."
-                )
-            elif services.sftp_account_update(account=SftpAccount.objects.get(pk=account.pk), actor=actor, **saved):
-                text = _("Le compte est enregistré ; son titulaire en est prévenu à %(email)s.")
-            else:
-                text = _("Rien n'a changé.")
-        except ValidationError as error:
-            add_errors(form, error)
-        else:
-            messages.success(request, text % {"email": form.cleaned_data["email"]})
-            return redirect("sftp_accounts")
-    return render(request, "companies/account_form.html", {"form": form, "account": account, "kind": "sftp"})
 
 
 # --- History --------------------------------------------------------------------------------------

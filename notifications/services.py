@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from companies import audit
+from companies import audit, status
 from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, SftpAccount, User
 from shops.models import Shop
@@ -45,6 +45,7 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "sftp_account.modified": ("sftp_account",),
     "account.address_changed": ("account_security",),
     "account.password_changed": ("account_security",),
+    "account.locked": ("account_security",),
     "account.password_reset_requested": ("account_security",),
     "address.checked": ("address_check",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
@@ -441,6 +442,7 @@ def _value_fits(variable: catalogue.Variable, value: Any) -> bool:
 @transaction.atomic
 def rule_create(*, shop: Shop, actor: Actor, reference: str, **fields: Any) -> NotificationRule:
     """Create a rule. Raises ValidationError by field."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     rule = NotificationRule(shop=shop, reference=reference, **{"recipients": [SHOP_MANAGER_SYMBOL], **fields})
     if rule.type == RuleType.BUYER_EMAIL and "recipients" not in fields:
         rule.recipients = []
@@ -455,6 +457,7 @@ def rule_create(*, shop: Shop, actor: Actor, reference: str, **fields: Any) -> N
 @transaction.atomic
 def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
     """Change a rule; returns what changed. An emptied recipient list keeps who decided it."""
+    status.ensure_open(actor=actor, company=rule.shop.company, shop=rule.shop)
     if version is not None:
         rule = NotificationRule.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=rule.pk)
         if rule.version != version:
@@ -540,6 +543,7 @@ def rule_delete(*, rule: NotificationRule, actor: Actor) -> None:
 @transaction.atomic
 def rule_archive(*, rule: NotificationRule, actor: Actor) -> None:
     """Remove a rule from use; deliveries keep referring to it."""
+    status.ensure_open(actor=actor, company=rule.shop.company, shop=rule.shop)
     rule.archived_at = timezone.now()
     rule.save(update_fields=["archived_at", "updated_at"])
     audit.record(
@@ -564,8 +568,11 @@ def _note_emptied(rule: NotificationRule, actor: Actor) -> None:
 def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
     """Queue the frozen message of a delivery copy, to the same recipient, as a new row.
 
-    Raises ValidationError when the delivery is still open or has no message.
+    Raises ValidationError when the delivery is still open or has no message, and for all but account
+    and security mail when the company or the shop is not active.
     """
+    if delivery.notification not in catalogue.SENT_IN_ANY_STATE:
+        status.ensure_active(company=delivery.company, shop=delivery.shop)
     if not delivery.is_resendable:
         raise ValidationError(_("Cet envoi ne peut pas être renvoyé : il est encore en cours, ou n'a pas de contenu."))
     copy = Delivery.objects.get(pk=delivery.pk)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -10,10 +10,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.admin import ServiceAdmin, changed_fields, link_to
+from backoffice.admin import changed_fields, link_to
 from companies import audit
+from companies.admin import StatusAdmin
 from companies.audit import Actor
-from companies.models import Status
 
 from . import services
 from .models import Contract, Shop
@@ -27,7 +27,7 @@ class ContractInline(admin.TabularInline):
 
 
 @admin.register(Shop)
-class ShopAdmin(ServiceAdmin):
+class ShopAdmin(StatusAdmin):
     list_display = ("site_id", "name", "company", "manager", "status", "language")
     list_filter = ("status", "language")
     list_select_related = ("company",)
@@ -42,9 +42,18 @@ class ShopAdmin(ServiceAdmin):
     search_help_text = gettext_lazy("Identifiant, nom, société ou adresse e-mail")
     autocomplete_fields = ("company",)
     inlines = (ContractInline,)
-    actions = ("suspend", "close", "reactivate")
-    editable = ("name", "url", "language", "manager_email", "status", "algorithm_test", "algorithm_production")
-    fixed = ("company", "site_id", "technical_contact", "rules_link", "keys_kept", "tests_done_at")
+    editable = ("name", "url", "language", "manager_email", "algorithm_test", "algorithm_production")
+    fixed = (
+        "company",
+        "site_id",
+        "status",
+        "status_reason",
+        "status_since",
+        "technical_contact",
+        "rules_link",
+        "keys_kept",
+        "tests_done_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
         return super().get_queryset(request).prefetch_related("company__contacts")
@@ -52,12 +61,13 @@ class ShopAdmin(ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Shop | None = None) -> Any:
         inherits = _("E-mail gestionnaire vide : l'adresse du Contact gestionnaire de la société est utilisée.")
         sets: list[Any] = [
-            (None, {"fields": ["company", "site_id", *self.editable[:5]], "description": inherits}),
-            (_("Signature"), {"fields": list(self.editable[5:]), "classes": ["collapse"]}),
+            (None, {"fields": ["company", "site_id", *self.editable[:4]], "description": inherits}),
+            (_("Signature"), {"fields": list(self.editable[4:]), "classes": ["collapse"]}),
         ]
         if obj is not None:
             panel = _("La personne à interroger après la création d'une boutique.")
             sets.insert(1, (_("Contact technique"), {"fields": ["technical_contact"], "description": panel}))
+            sets.append((_("État"), {"fields": ["status", "status_reason", "status_since"]}))
             sets.append((_("Règles et clés"), {"fields": ["rules_link", "keys_kept"]}))
             tests = _("Un motif déclare la phase de test terminée : la clé de production devient disponible.")
             fields = ["tests_done_at", "tests_done_reason"]
@@ -120,23 +130,5 @@ class ShopAdmin(ServiceAdmin):
         kept = [(key.get_kind_display(), audit.MASK) for key in shop.keys.defer("value")]
         return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{} : {}</li>", kept)) if kept else "–"
 
-    def _set_status(self, request: HttpRequest, shops: QuerySet[Shop], status: str) -> None:
-        changed = 0
-        keys = list(shops.values_list("pk", flat=True))
-        for shop in Shop.objects.select_related("company").filter(pk__in=keys):
-            changed += bool(services.shop_update(shop=shop, actor=Actor.of(request), status=status))
-        messages.success(
-            request, ngettext("%(n)d boutique modifiée.", "%(n)d boutiques modifiées.", changed) % {"n": changed}
-        )
-
-    @admin.action(description=gettext_lazy("Suspendre les boutiques choisies"), permissions=["change"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
-        self._set_status(request, queryset, Status.SUSPENDED)
-
-    @admin.action(description=gettext_lazy("Fermer les boutiques choisies"), permissions=["change"])
-    def close(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
-        self._set_status(request, queryset, Status.CLOSED)
-
-    @admin.action(description=gettext_lazy("Réactiver les boutiques choisies"), permissions=["change"])
-    def reactivate(self, request: HttpRequest, queryset: QuerySet[Shop]) -> None:
-        self._set_status(request, queryset, Status.ACTIVE)
+    def set_status(self, obj: Shop, *, actor: Actor, state: str, reason: str) -> object:
+        return services.shop_set_status(shop=obj, actor=actor, state=state, reason=reason)

@@ -39,6 +39,8 @@ class Shop(models.Model):
     language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
     manager_email = OneEmailField(_("e-mail gestionnaire"), blank=True, default="")
     status = models.CharField(_("état"), max_length=10, choices=Status, default=Status.ACTIVE)
+    status_reason = models.CharField(_("motif de l'état"), max_length=300, blank=True)
+    status_since = models.DateTimeField(_("dans cet état depuis"), null=True, blank=True, editable=False)
     algorithm_test = models.CharField(
         _("algorithme de signature (test)"),
         max_length=20,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from companies import access, audit, permissions
+from companies import access, audit, permissions, status
 from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, Membership, Status
 from notifications.services import default_rules_create, publish
@@ -40,6 +40,7 @@ def shop_create(
 
     Publishes `shop_created` unless `notify` is False.
     """
+    status.ensure_open(actor=actor, company=company)
     shop = Shop(company=company, **fields)
     shop.full_clean()
     shop.save()
@@ -100,6 +101,7 @@ def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **field
         version: the version the writer saw; StaleVersion when the row has moved on.
         manager_email: empty means inherited from the company's Contact gestionnaire.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     if version is not None:
         shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
         if shop.version != version:
@@ -117,6 +119,18 @@ def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **field
 
 
 @transaction.atomic
+def shop_set_status(*, shop: Shop, actor: Actor, state: str, reason: str) -> Changes:
+    """Suspend, close or open again a shop; returns what changed. For the platform's team.
+
+    Args:
+        state: one of Status.
+        reason: shown to the merchant; required unless the shop becomes active.
+    """
+    shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
+    return status.change(shop, company=shop.company, actor=actor, state=state, reason=reason)
+
+
+@transaction.atomic
 def tests_mark_done(*, shop: Shop, actor: Actor, reason: str) -> bool:
     """Declare the test phase done without the payments that prove it; False when it is already over.
 
@@ -127,6 +141,7 @@ def tests_mark_done(*, shop: Shop, actor: Actor, reason: str) -> bool:
     if not reason:
         raise ValidationError({"reason": _("Indiquez pourquoi la phase de test est terminée.")})
     shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     if shop.tests_done_at is not None:
         return False
     _tests_done(shop, actor, reason)
@@ -153,6 +168,7 @@ def contract_save(
     Activating 3D Secure publishes `three_d_secure_activated`, unless `notify` is False. A contract
     that is created with 3D Secure on was not activated here, so it publishes nothing.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     # Locked, so that of two activations at once only one sees it inactive.
     contract = Contract.objects.select_for_update().filter(shop=shop, number=number, network=network).first()
     created = contract is None
@@ -193,6 +209,7 @@ def contract_update(*, contract: Contract, actor: Actor, number: str, network: s
     With 3D Secure on a contract keeps both: the bank enrolled that number, not another.
     """
     contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+    status.ensure_open(actor=actor, company=contract.shop.company, shop=contract.shop)
     changes = audit.apply(contract, {"number": number, "network": network})
     if not changes:
         return changes
@@ -218,6 +235,7 @@ def _check_once(contract: Contract) -> None:
 def contract_remove(*, contract: Contract, actor: Actor) -> None:
     """Remove a contract that nothing uses; ValidationError with the reason otherwise."""
     contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+    status.ensure_open(actor=actor, company=contract.shop.company, shop=contract.shop)
     if use := selectors.contract_use(contract):
         raise ValidationError(use)
     changes = {name: [getattr(contract, name), None] for name in ("number", "network")}
@@ -241,6 +259,7 @@ def three_d_secure_activate(*, contract: Contract, actor: Actor) -> bool:
 @transaction.atomic
 def key_save(*, shop: Shop, kind: str, value: str, actor: Actor) -> bool:
     """Store a secret of a shop; True when it differs from the stored one. Never logged in plain."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     key = ShopKey.objects.filter(shop=shop, kind=kind).first()
     if key is not None and key.value == value:
         return False
@@ -265,6 +284,7 @@ def _renew(key: ShopKey, value: str) -> None:
 @transaction.atomic
 def key_remove(*, shop: Shop, kind: str, actor: Actor) -> bool:
     """Delete a secret of a shop; False when there was none."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     key = ShopKey.objects.filter(shop=shop, kind=kind).first()
     if key is None:
         return False
@@ -313,6 +333,7 @@ def keys_generate(
         KeyAlreadyChanged: somebody was faster, or the form was sent twice.
         ValidationError: the key is not available yet.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
     keys = selectors.keys_of(shop)
     values: dict[str, str] = {}
@@ -364,6 +385,7 @@ def unavailable(shop: Shop, kind: str, keys: Mapping[str, ShopKey]) -> str:
 @transaction.atomic
 def key_show(*, shop: Shop, kind: str, actor: Actor) -> str | None:
     """The value of a key that nobody has seen yet, this once; None when it was shown before."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     key = ShopKey.objects.select_for_update().filter(shop=shop, kind=kind, shown_at=None).first()
     if key is None:
         return None

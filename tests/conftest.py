@@ -5,16 +5,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.login import record_authentication
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
+from django.http import HttpRequest
 from django.test import Client
 
 from companies.models import User
@@ -54,18 +54,17 @@ def _fresh_cache() -> Iterator[None]:
 def client_for() -> Callable[[User], Client]:
     """A function that returns a browser-like client logged in as the user.
 
-    `fresh=False` leaves out the proof of identity that pages ask for before they change accounts or keys.
+    `fresh=True` adds the proof of identity that pages ask for before they change accounts or keys.
     """
 
-    def log_in(user: User, *, fresh: bool = True, **options: Any) -> Client:
+    def log_in(user: User, *, fresh: bool = False, **options: Any) -> Client:
         client = Client(**options)
         client.force_login(user)
         if fresh:
-            session = client.session
-            session[AUTHENTICATION_METHODS_SESSION_KEY] = [
-                {"method": "password", "at": time.time(), "reauthenticated": True}
-            ]
-            session.save()
+            request = HttpRequest()
+            request.session = client.session
+            record_authentication(request, user, "password", reauthenticated=True)
+            request.session.save()
         return client
 
     return log_in

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from backoffice import paging
-from companies import wording
-from companies.models import AuditEntry
+from companies import selectors, wording
+from companies.models import AuditEntry, Membership, SftpAccount, User
 
 register = template.Library()
 
@@ -96,6 +96,36 @@ def status_badge(status: str, retry_at: datetime | None = None) -> SafeString:
                 "time": clock_time(when),
             }
     return badge(kind, label, icon_name)
+
+
+# state of a company or shop, of a user account, of an SFTP account → kind of badge, icon
+_STATES = {
+    "active": ("ok", ""),
+    "suspended": ("warn", ""),
+    "closed": ("off", ""),
+    "invited": ("wait", "send"),
+    "locked": ("warn", ""),
+    "disabled": ("off", ""),
+    "waiting": ("wait", ""),
+    "lapsed": ("warn", ""),
+    "expired": ("fail", ""),
+}
+
+
+@register.simple_tag
+def state_badge(obj: Any) -> SafeString:
+    """The state of a company, shop, user or SFTP account in words."""
+    if isinstance(obj, User | SftpAccount):
+        kind, icon_name = _STATES[obj.state]
+        return badge(kind, str(obj.State(obj.state).label), icon_name)
+    kind, icon_name = _STATES[obj.status]
+    return badge(kind, obj.get_status_display(), icon_name)
+
+
+@register.simple_tag
+def role_label(membership: Membership) -> str:
+    """The role of a membership in words."""
+    return selectors.role_label(membership)
 
 
 @register.simple_tag

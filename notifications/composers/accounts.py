@@ -78,6 +78,20 @@ def _account_security(context: Context) -> Content:
             facts=[*facts, (_("Nouvelle adresse"), new)],
             paragraphs=[surprise],
         )
+    if context.event.type == "account.locked":
+        return Content(
+            subject=_("Le compte %(login)s est verrouillé") % {"login": account.login},
+            headline=_("Ce compte est verrouillé pour un quart d'heure après plusieurs mots de passe erronés."),
+            facts=facts,
+            paragraphs=[
+                _(
+                    "Il s'ouvre ensuite de lui-même. Pour l'ouvrir tout de suite, choisissez un nouveau mot de passe par "
+                    "le lien ci-dessous ; il sert une seule fois, pendant 48 heures."
+                ),
+                _("Si ces essais ne viennent pas de vous, prévenez l'administrateur de votre société."),
+            ],
+            action=(_("Choisir mon mot de passe"), LINK_MARK),
+        )
     if context.event.type == "account.password_changed":
         return Content(
             subject=_("Le mot de passe du compte %(login)s a changé") % {"login": account.login},

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from companies import audit
+from companies import audit, status
 from companies.audit import Actor, Changes, StaleVersion
 from notifications import hooks
 from notifications.models import Delivery, Event
@@ -199,6 +199,7 @@ def payment_order_set_validity(*, order: PaymentOrder, actor: Actor, version: in
     """« Modifier la date de validité »: nothing is sent; the buyer may use the link again."""
     now = timezone.now()
     order = _locked(order)
+    status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     if order.version != version:
         raise StaleVersion
     if order.state_at(now) not in PaymentOrder.OPEN:
@@ -258,6 +259,7 @@ def payment_order_cancel(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
 def payment_order_reactivate(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
     """« Réactiver » a cancelled order whose date is not over; nothing is sent."""
     order = _locked(order)
+    status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     if order.status != PaymentOrder.Status.CANCELLED:
         raise ValidationError(_("Seul un ordre annulé peut être réactivé."))
     if order.expires_at <= timezone.now():
@@ -280,6 +282,7 @@ def payment_order_reactivate(*, order: PaymentOrder, actor: Actor) -> PaymentOrd
 def payment_order_handed_over(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
     """The merchant says that the link was handed over: its send state becomes « Envoyé »."""
     order = _locked(order)
+    status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     if order.channel == PaymentOrder.Channel.URL and order.handed_over_at is None:
         order.handed_over_at = timezone.now()
         order.save(update_fields=["handed_over_at", "updated_at"])
@@ -636,6 +639,7 @@ def order_template_save(
 
     Raises StaleVersion, or ValidationError by field.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     created = template is None
     if template is None:
         template = PaymentOrderTemplate(shop=shop)
@@ -690,6 +694,7 @@ def order_template_duplicate(*, template: PaymentOrderTemplate, actor: Actor) ->
 @transaction.atomic
 def order_template_delete(*, template: PaymentOrderTemplate, actor: Actor) -> None:
     """Delete a template; orders keep their text."""
+    status.ensure_open(actor=actor, company=template.shop.company, shop=template.shop)
     audit.record(
         actor=actor,
         action="payment_order_template.deleted",

@@ -119,13 +119,12 @@ def test_a_shop_added_inline_is_created_by_the_service(staff: Client):
     data = company_data(company) | {
         "shops-TOTAL_FORMS": "2",
         "shops-INITIAL_FORMS": "1",
-        **{f"shops-0-{name}": getattr(shop, name) for name in ("site_id", "url", "language", "status")},
+        **{f"shops-0-{name}": getattr(shop, name) for name in ("site_id", "url", "language")},
         "shops-0-id": str(shop.pk),
         "shops-0-name": "Nouveau nom",
         "shops-1-site_id": "88000001",
         "shops-1-name": "Seconde",
         "shops-1-language": "fr",
-        "shops-1-status": "active",
     }
     answer = staff.post(reverse("admin:companies_company_change", args=[company.pk]), data)
 
@@ -151,12 +150,33 @@ def test_keys_are_never_shown(staff: Client):
     assert "SecretQuiNeSortPas" not in page
 
 
-def test_suspending_a_company_is_audited(staff: Client):
-    company = factories.CompanyFactory()
-    staff.post(reverse("admin:companies_company_changelist"), {"action": "suspend", "_selected_action": [company.pk]})
-    company.refresh_from_db()
-    assert company.status == "suspended"
-    assert AuditEntry.objects.get().changes == {"status": ["active", "suspended"]}
+@pytest.mark.parametrize("model", ["companies_company", "shops_shop"])
+def test_suspending_asks_for_a_reason_and_is_audited_with_it(staff: Client, model: str):
+    shop = factories.ShopFactory()
+    target = shop if model == "shops_shop" else shop.company
+    url = reverse(f"admin:{model}_changelist")
+    asked = {"action": "suspend", "_selected_action": [target.pk]}
+    assert "que la société lit" in staff.post(url, asked).content.decode()
+    refused = staff.post(url, {**asked, "confirmed": "1", "reason": "  "})
+    assert refused.status_code == 200 and "Indiquez le motif" in refused.content.decode()
+    target.refresh_from_db()
+    assert target.status == "active" and not AuditEntry.objects.exists()
+
+    assert staff.post(url, {**asked, "confirmed": "1", "reason": "Factures impayées"}, follow=True).status_code == 200
+    target.refresh_from_db()
+    assert (target.status, target.status_reason, target.status_since is not None) == (
+        "suspended",
+        "Factures impayées",
+        True,
+    )
+    assert AuditEntry.objects.get().changes == {
+        "status": ["active", "suspended"],
+        "status_reason": ["", "Factures impayées"],
+    }
+    staff.post(url, {"action": "reactivate", "_selected_action": [target.pk], "confirmed": "1", "reason": "Payé"})
+    target.refresh_from_db()
+    assert (target.status, target.status_reason) == ("active", "")
+    assert AuditEntry.objects.latest("pk").changes["reason"] == [None, "Payé"]
 
 
 def test_a_merchants_user_cannot_enter(client_for: Callable[[User], Client]):

@@ -204,7 +204,8 @@ def test_the_list_of_shops_and_the_single_answer_agree(mixed: User, permission: 
 
 def test_a_shop_without_the_right_is_refused_and_without_view_not_found(mixed: User) -> None:
     request = RequestFactory().get("/")
-    request.membership = membership(mixed)  # type: ignore[attr-defined]
+    request.user, request.membership = mixed, membership(mixed)  # type: ignore[attr-defined]
+    request.company = mixed.company  # type: ignore[attr-defined]
     assert access.shop_or_404(request, "10000001", EDIT_SETTINGS).name == "Paris"  # type: ignore[arg-type]
     with pytest.raises(PermissionDenied):
         access.shop_or_404(request, "10000002", EDIT_SETTINGS)  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from companies.models import AuditEntry, Company, Contact, Membership, Role, User
-from tests.factories import CompanyFactory, SftpAccountFactory, ShopFactory, UserFactory
+from companies.models import AuditEntry, Company, Contact, Role, User
+from tests.factories import CompanyFactory, ShopFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -126,38 +126,6 @@ def test_the_panel_answers_for_the_address_being_typed(client_for: ClientFor, co
     assert "n'est pas une adresse" in text(client_for(admin).get(PAGE, {"preview": "manager", "manager-email": "x"}))
 
 
-def test_a_user_is_created_with_an_invitation(client_for: ClientFor, company: Company, admin: User) -> None:
-    data = {"login": "bob", "email": "bob@x.example", "role": "viewer", "all_shops": "on", "language": ""}
-    client_for(admin).post(f"{PAGE}users/new/", data)
-    bob = User.objects.get(login="bob")
-    assert bob.company == company and not bob.has_usable_password()
-    assert AuditEntry.objects.filter(action="user.created").exists()
-
-
-def test_the_last_active_administrator_stays(client_for: ClientFor, company: Company, admin: User) -> None:
-    data = {"email": admin.email, "role": "viewer", "all_shops": "on", "is_active": "on", "language": ""}
-    response = client_for(admin).post(f"{PAGE}users/{admin.pk}/", data)
-    assert "dernier administrateur actif" in text(response)
-    assert Membership.objects.get(user=admin).role == Role.ADMINISTRATOR
-    UserFactory(company=company)
-    assert client_for(admin).post(f"{PAGE}users/{admin.pk}/", data).status_code == 302
-
-
-def test_accounts_of_another_company_are_not_found(client_for: ClientFor, admin: User) -> None:
-    client = client_for(admin)
-    assert client.get(f"{PAGE}users/{UserFactory().pk}/").status_code == 404
-    assert client.get(f"{PAGE}sftp-accounts/{SftpAccountFactory().pk}/").status_code == 404
-
-
-def test_an_sftp_address_is_changed(client_for: ClientFor, company: Company, admin: User) -> None:
-    account = SftpAccountFactory(company=company)
-    data = {"email": "compta@x.example", "language": "", "is_active": "on"}
-    client_for(admin).post(f"{PAGE}sftp-accounts/{account.pk}/", data)
-    account.refresh_from_db()
-    assert account.email == "compta@x.example"
-    assert account.login in text(client_for(admin).get(f"{PAGE}sftp-accounts/"))
-
-
 def test_the_history_tells_before_and_after_and_is_searched(
     client_for: ClientFor, company: Company, admin: User
 ) -> None:
@@ -168,13 +136,3 @@ def test_the_history_tells_before_and_after_and_is_searched(
     assert "Aucune modification" in text(client.get(f"{PAGE}history/", {"q": "introuvable"}))
     exported = b"".join(client.get(f"{PAGE}history/", {"format": "csv"}).streaming_content).decode()  # type: ignore[attr-defined]
     assert "company.updated" in exported
-
-
-def test_the_number_of_queries_does_not_grow_with_the_users(
-    client_for: ClientFor, company: Company, admin: User, django_assert_max_num_queries: Any
-) -> None:
-    client = client_for(admin)
-    for count in (5, 20):
-        UserFactory.create_batch(count, company=company)
-        with django_assert_max_num_queries(12):
-            assert client.get(f"{PAGE}users/").status_code == 200

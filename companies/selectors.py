@@ -1,0 +1,338 @@
+"""Reads for Utilisateurs and Comptes SFTP: lists with their filters, rights as screens show them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from backoffice.fields import CodeSetField
+from notifications.exports import neutral, utc
+from shops.models import Shop
+
+from . import access, permissions
+from .models import Company, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
+
+OWN_RIGHTS = "custom"
+NAMED_SHOPS = 3
+LAST_LOGINS = 5
+
+# --- Users ----------------------------------------------------------------------------------------
+
+
+def users(company: Company) -> QuerySet[User]:
+    """The accounts a company manages, and those of other companies that have access to it."""
+    members = Membership.objects.filter(company=company).values("user")
+    return User.objects.filter(Q(company=company) | Q(pk__in=members)).select_related("company")
+
+
+def users_filtered(
+    found: QuerySet[User], company: Company, *, q: str = "", state: str = "", role: str = "", shop: str = ""
+) -> QuerySet[User]:
+    """Narrow a list of users; an empty argument does not filter.
+
+    Args:
+        q: part of the identifier, a name or the address.
+        state: one of User.State.
+        role: one of Role, or OWN_RIGHTS for permissions of one's own.
+        shop: identifier of a shop that the account can see.
+    """
+    if q:
+        found = found.filter(
+            Q(login__icontains=q) | Q(email__icontains=q) | Q(first_name__icontains=q) | Q(last_name__icontains=q)
+        )
+    if state in User.State.values:
+        found = found.filter(_in_state(state))
+    members = Membership.objects.filter(company=company)
+    if role == OWN_RIGHTS:
+        found = found.filter(pk__in=members.filter(permissions__isnull=False).values("user"))
+    elif role in Role.values:
+        found = found.filter(pk__in=members.filter(role=role, permissions__isnull=True).values("user"))
+    if shop:
+        found = found.filter(pk__in=_seeing(members, shop).values("user"))
+    return found
+
+
+def _in_state(state: str) -> Q:
+    """The condition of `User.state`, for lists; both are held together by a test."""
+    locked = Q(locked_until__gt=timezone.now())
+    unusable = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX) | Q(password__exact="")
+    match state:
+        case User.State.DISABLED:
+            return Q(is_active=False)
+        case User.State.LOCKED:
+            return Q(is_active=True) & locked
+        case User.State.INVITED:
+            return Q(is_active=True) & unusable & ~locked
+    return Q(is_active=True) & ~unusable & ~locked
+
+
+def _seeing(members: QuerySet[Membership], site_id: str) -> QuerySet[Membership]:
+    """The memberships that see a shop: named with a right on it, or by all shops without an exception."""
+    named = MembershipShop.objects.filter(membership=OuterRef("pk"), shop__site_id=site_id)
+    visible = named.filter(Q(permissions__isnull=True) | Q(permissions__contains=CodeSetField.needle(permissions.VIEW)))
+    return members.filter(Q(Exists(visible)) | Q(Q(all_shops=True), ~Exists(named)))
+
+
+@dataclass
+class UserRow:
+    """One line of the list of users."""
+
+    account: User
+    membership: Membership | None
+    role: str
+    shops: str
+    names: list[str] = field(default_factory=list)
+
+
+def user_rows(found: Any, company: Company) -> list[UserRow]:
+    """The users of one page with their rights, in a constant number of queries."""
+    accounts = list(found)
+    named = Prefetch(
+        "grants",
+        MembershipShop.objects.select_related("shop").order_by("shop__site_id")[:NAMED_SHOPS],
+        to_attr="first_grants",
+    )
+    members = (
+        Membership.objects.filter(company=company, user__in=accounts)
+        .annotate(named=Count("grants"), own=Count("grants", filter=Q(grants__permissions__isnull=False)))
+        .prefetch_related(named)
+    )
+    by_user = {member.user_id: member for member in members}
+    return [_user_row(account, by_user.get(account.pk)) for account in accounts]
+
+
+def _user_row(account: User, member: Any) -> UserRow:
+    if member is None:
+        return UserRow(account, None, "–", _("Aucune"))
+    names = [grant.shop.name for grant in member.first_grants] if not member.all_shops else []
+    counted = ngettext("%(n)d boutique", "%(n)d boutiques", member.named) % {"n": member.named}
+    shops = _("Toutes") if member.all_shops else counted if member.named else _("Aucune")
+    if member.own:
+        own = ngettext("dont %(n)d à droits particuliers", "dont %(n)d à droits particuliers", member.own)
+        shops = f"{shops}, {own % {'n': member.own}}"
+    return UserRow(account, member, role_label(member), shops, names if member.named <= NAMED_SHOPS else [])
+
+
+def role_label(membership: Membership) -> str:
+    """The role of a membership in words; « Droits personnalisés » for permissions of one's own."""
+    if membership.permissions is not None:
+        return _("Droits personnalisés")
+    return str(Role(membership.role).label)
+
+
+USER_HEADER = (
+    "login",
+    "title",
+    "first_name",
+    "last_name",
+    "email",
+    "role",
+    "permissions",
+    "all_shops",
+    "shops",
+    "status",
+    "last_login",
+    "managed_by",
+)
+
+
+def user_csv(found: QuerySet[User], company: Company) -> Iterator[list[str]]:
+    """Header, then one row a user; `shops` names each shop with rights of its own behind a colon."""
+    yield list(USER_HEADER)
+    members = {
+        member.user_id: member
+        for member in Membership.objects.filter(company=company).prefetch_related(
+            Prefetch("grants", MembershipShop.objects.select_related("shop").order_by("shop__site_id"))
+        )
+    }
+    for account in found:
+        member = members.get(account.pk)
+        grants = [
+            grant.shop.site_id if grant.permissions is None else f"{grant.shop.site_id}:{_codes(grant.permissions)}"
+            for grant in (member.grants.all() if member else ())
+        ]
+        cells = (
+            account.login,
+            account.title,
+            account.first_name,
+            account.last_name,
+            account.email,
+            (member.role if member.permissions is None else OWN_RIGHTS) if member else "",
+            _codes(access.general(member)) if member else "",
+            "true" if member and member.all_shops else "false",
+            " ".join(grants),
+            account.state,
+            utc(account.last_login),
+            account.company.reference if account.company else "",
+        )
+        yield [neutral(cell) for cell in cells]
+
+
+def _codes(codes: frozenset[str]) -> str:
+    return "+".join(permissions.ordered(codes)) or "-"
+
+
+def last_logins(user: User) -> dict[str, Any]:
+    """A summary of the log-ins of an account: the last ones, and wrong passwords of thirty days."""
+    month = timezone.now() - timedelta(days=30)
+    recent = LoginRecord.objects.filter(user=user)
+    return {
+        "last": list(recent.filter(succeeded=True).order_by("-at", "-pk")[:LAST_LOGINS]),
+        "failed": recent.filter(succeeded=False, at__gte=month).count(),
+    }
+
+
+# --- Rights by shop -------------------------------------------------------------------------------
+
+NONE, GENERAL, ALL_RIGHTS = "none", "general", "all"
+
+CHOICES: dict[str, Promise] = {
+    GENERAL: gettext_lazy("Comme en général"),
+    NONE: gettext_lazy("Pas d'accès"),
+    Role.VIEWER: Role.VIEWER.label,
+    Role.MANAGER: Role.MANAGER.label,
+    ALL_RIGHTS: gettext_lazy("Tous les droits"),
+    OWN_RIGHTS: gettext_lazy("Droits personnalisés"),
+}
+_SETS: dict[str, frozenset[str]] = {
+    NONE: permissions.NOTHING,
+    Role.VIEWER: permissions.PERMISSIONS[Role.VIEWER],
+    Role.MANAGER: permissions.PERMISSIONS[Role.MANAGER],
+    ALL_RIGHTS: frozenset(permissions.SHOP_LEVEL),
+}
+
+
+@dataclass
+class ShopRow:
+    """One shop of « Droits par boutique ».
+
+    Attributes:
+        choice: one of CHOICES.
+        held: what the account may do there now.
+        grantable: what the editor may grant there.
+    """
+
+    shop: Shop
+    choice: str
+    held: frozenset[str]
+    grantable: frozenset[str]
+
+    @property
+    def boxes(self) -> list[tuple[str, Promise, bool, bool]]:
+        """(code, label, ticked, grantable) of every permission, in order."""
+        return [
+            (code, permissions.LABELS[code], code in self.held, code in self.grantable)
+            for code in permissions.SHOP_LEVEL
+        ]
+
+    @property
+    def choices(self) -> list[tuple[str, Promise]]:
+        """The presets the editor may grant here, and the one in force."""
+        return [
+            (code, label)
+            for code, label in CHOICES.items()
+            if code == self.choice or code not in _SETS or _SETS[code] <= self.grantable
+        ]
+
+
+def shop_rows(shops: Any, member: Membership, editor: Membership) -> list[ShopRow]:
+    """The shops of one page with what the account may do on each."""
+    held, mine = access.access_of(member), access.access_of(editor)
+    return [ShopRow(shop, choice_of(held, shop.pk), held.on(shop.pk), mine.on(shop.pk)) for shop in shops]
+
+
+def choice_of(held: permissions.Access, shop: int) -> str:
+    """The choice that stands for the rights on one shop."""
+    if shop not in held.shops:
+        return GENERAL if held.all_shops else NONE
+    own = held.shops[shop]
+    if own is None:
+        return GENERAL
+    return next((code for code, codes in _SETS.items() if codes == own), OWN_RIGHTS)
+
+
+def with_choice(
+    grants: dict[int, frozenset[str] | None], shop: int, choice: str, ticked: frozenset[str], *, all_shops: bool
+) -> None:
+    """Put one choice into the grants of a membership.
+
+    Args:
+        ticked: the permissions meant by OWN_RIGHTS.
+    """
+    default = GENERAL if all_shops else NONE
+    if choice == default:
+        grants.pop(shop, None)
+    elif choice == GENERAL:
+        grants[shop] = None
+    else:
+        grants[shop] = permissions.complete(ticked) if choice == OWN_RIGHTS else _SETS[choice]
+
+
+# --- SFTP accounts --------------------------------------------------------------------------------
+
+
+def sftp_accounts(company: Company, *, q: str = "", state: str = "") -> QuerySet[SftpAccount]:
+    """The SFTP accounts of a company, narrowed by text and by state (SftpAccount.State)."""
+    found = SftpAccount.objects.filter(company=company)
+    if q:
+        found = found.filter(Q(login__icontains=q) | Q(email__icontains=q))
+    return found.filter(_sftp_in_state(state)) if state in SftpAccount.State.values else found
+
+
+def _sftp_in_state(state: str) -> Q:
+    """The condition of `SftpAccount.state`, for lists; both are held together by a test."""
+    now = timezone.now()
+    waiting = ~Q(unrevealed_password="")
+    fresh = _made_after(now - timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
+    valid = _made_after(now - SftpAccount.VALID_FOR)
+    match state:
+        case SftpAccount.State.DISABLED:
+            return Q(is_active=False)
+        case SftpAccount.State.WAITING:
+            return Q(is_active=True) & waiting & fresh
+        case SftpAccount.State.LAPSED:
+            return Q(is_active=True) & waiting & ~fresh
+        case SftpAccount.State.EXPIRED:
+            return Q(is_active=True) & ~waiting & ~valid
+    return Q(is_active=True) & ~waiting & valid
+
+
+def _made_after(moment: Any) -> Q:
+    return Q(password_set_at__gt=moment) | Q(password_set_at=None, created_at__gt=moment)
+
+
+SFTP_HEADER = ("login", "email", "status", "created_at", "password_set_at", "expires_at")
+
+
+def sftp_csv(found: QuerySet[SftpAccount]) -> Iterator[list[str]]:
+    yield list(SFTP_HEADER)
+    for account in found:
+        cells = (
+            account.login,
+            account.email,
+            account.state,
+            utc(account.created_at),
+            utc(account.password_set_at),
+            utc(account.expires_at),
+        )
+        yield [neutral(cell) for cell in cells]
+
+
+# Names of columns in the URL → fields. Accounts that never logged in come last either way.
+USER_SORTS = {"login": "login", "name": "last_name", "email": "email", "last_login": "last_login", "state": "is_active"}
+SFTP_SORTS = {"login": "login", "email": "email", "password": "password_set_at"}
+
+
+def ordered(found: QuerySet[Any], key: str) -> QuerySet[Any]:
+    """A list by a sort key of `backoffice.paging.sort_key`, rows without a value last, ties by key."""
+    column = F(key.removeprefix("-"))
+    order = column.desc(nulls_last=True) if key.startswith("-") else column.asc(nulls_last=True)
+    return found.order_by(order, "pk")
