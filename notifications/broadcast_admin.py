@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST, require_safe
 
-from backoffice.admin import ReadOnlyInline, ServiceAdmin, changed_fields
+from backoffice.admin import ServiceAdmin, changed_fields
 from companies.audit import Actor
 from companies.models import Company, Language, Status, User
 
@@ -30,6 +31,9 @@ MARKUP_HELP = gettext_lazy(
 )
 
 
+WIDE = forms.TextInput(attrs={"size": 90})
+
+
 def _text_area(rows: int) -> forms.Textarea:
     return forms.Textarea(attrs={"rows": rows, "cols": 90})
 
@@ -41,20 +45,20 @@ class NewsletterForm(forms.ModelForm):
     """A letter in both languages and the companies it is meant for."""
 
     countries = forms.MultipleChoiceField(
-        label=gettext_lazy("pays"), required=False, widget=forms.CheckboxSelectMultiple
+        label=gettext_lazy("Pays"), required=False, widget=forms.CheckboxSelectMultiple
     )
     languages = forms.MultipleChoiceField(
-        label=gettext_lazy("langues"), required=False, choices=Language.choices, widget=forms.CheckboxSelectMultiple
+        label=gettext_lazy("Langues"), required=False, choices=Language.choices, widget=forms.CheckboxSelectMultiple
     )
     statuses = forms.MultipleChoiceField(
-        label=gettext_lazy("états"),
+        label=gettext_lazy("États"),
         required=False,
         choices=Status.choices,
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("Une société suspendue ou fermée ne reçoit pas de lettre, même choisie ici."),
     )
     references = forms.CharField(
-        label=gettext_lazy("références de sociétés"),
+        label=gettext_lazy("Références de sociétés"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 90}),
         help_text=gettext_lazy("Pour une liste précise : les références, séparées par des espaces ou des « ; »."),
@@ -65,7 +69,7 @@ class NewsletterForm(forms.ModelForm):
     class Meta:
         model = Newsletter
         fields = ("title_fr", "text_fr", "title_en", "text_en")
-        widgets = {"text_fr": _text_area(14), "text_en": _text_area(14)}
+        widgets = {"title_fr": WIDE, "title_en": WIDE, "text_fr": _text_area(14), "text_en": _text_area(14)}
         help_texts = {"text_fr": MARKUP_HELP, "text_en": MARKUP_HELP}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -299,6 +303,10 @@ class NewsletterAdmin(ServiceAdmin):
         newsletter = self._letter(request, key, send=True)
         if not hasattr(newsletter, "broadcast"):
             raise Http404
+        if verb == "cancel" and "confirmed" not in request.POST:
+            progress = broadcasts.progress(newsletter.broadcast)
+            context = self._page(request, newsletter, _("Arrêter l'envoi ?"), progress=progress)
+            return render(request, "admin/notifications/newsletter/stop.html", context)
         service, done = {
             "pause": (newsletters.newsletter_pause, _("L'envoi est en pause.")),
             "resume": (newsletters.newsletter_resume, _("L'envoi reprend.")),
@@ -330,20 +338,46 @@ def _sample(newsletter: Newsletter, language: str) -> Delivery:
 # --- Incidents ------------------------------------------------------------------------------------
 
 
-class IncidentForm(forms.ModelForm):
-    """An incident and, with it, its next message; on an existing one the message may be left out."""
+class IncidentFactsForm(forms.ModelForm):
+    """What an incident is, without a message: all that can be corrected of a resolved one."""
 
-    state = forms.ChoiceField(label=gettext_lazy("nouvel état"), choices=IncidentUpdate.State.choices)
-    text_fr = forms.CharField(
-        label=gettext_lazy("message en français"), max_length=4000, widget=_text_area(6), help_text=MARKUP_HELP
+    started_at = forms.DateTimeField(
+        label=gettext_lazy("Commencé le"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    text_en = forms.CharField(label=gettext_lazy("message en anglais"), max_length=4000, widget=_text_area(6))
-
-    MESSAGE = ("state", "text_fr", "text_en")
 
     class Meta:
         model = Incident
         fields = incidents.FIELDS
+        widgets = {"title_fr": WIDE, "title_en": WIDE}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        started = self.initial.get("started_at") or timezone.now()
+        # The field shows minutes; leaving it alone is no change of the seconds.
+        self.initial["started_at"] = started.replace(second=0, microsecond=0)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        started = cleaned.get("started_at")
+        if started and started > timezone.now() and cleaned.get("impact") != Incident.Impact.MAINTENANCE:
+            self.add_error("started_at", _("Seule une maintenance peut commencer dans l'avenir."))
+        return cleaned
+
+    def values(self, *names: str) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in names}
+
+
+class IncidentForm(IncidentFactsForm):
+    """An incident and, with it, its next message; on an existing one the message may be left out."""
+
+    state = forms.ChoiceField(label=gettext_lazy("Nouvel état"), choices=IncidentUpdate.State.choices)
+    text_fr = forms.CharField(
+        label=gettext_lazy("Message en français"), max_length=4000, widget=_text_area(6), help_text=MARKUP_HELP
+    )
+    text_en = forms.CharField(label=gettext_lazy("Message en anglais"), max_length=4000, widget=_text_area(6))
+
+    MESSAGE = ("state", "text_fr", "text_en")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -366,30 +400,12 @@ class IncidentForm(forms.ModelForm):
                 self.add_error(other, _("Écrivez le message dans les deux langues."))
         if "state" in self.fields and "state" in self.changed_data and self.instance.pk and not self.tells:
             self.add_error("text_fr", _("Un nouvel état s'accompagne d'un message."))
-        started = cleaned.get("started_at")
-        if started and started > timezone.now() and cleaned.get("impact") != Incident.Impact.MAINTENANCE:
-            self.add_error("started_at", _("Seule une maintenance peut commencer dans l'avenir."))
         return cleaned
 
-    def values(self, *names: str) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in names}
 
-
-class UpdateInline(ReadOnlyInline):
-    model = IncidentUpdate
-    fields = ("at", "state", "text_fr", "text_en", "author", "reached")
-    readonly_fields = ("at", "author", "reached")
-    ordering = ("-at",)
-    show_change_link = False
-    verbose_name_plural = gettext_lazy("messages publiés")
-
-    @admin.display(description=gettext_lazy("envois"))
-    def reached(self, update: IncidentUpdate) -> str:
-        broadcast = getattr(update, "broadcast", None)
-        if broadcast is None:
-            return "–"
-        found = broadcasts.progress(broadcast)
-        return _("%(sent)d sur %(total)d") % {"sent": found.sent, "total": found.total}
+def _told(update: IncidentUpdate) -> dict[str, Any]:
+    broadcast = getattr(update, "broadcast", None)
+    return {"update": update, "progress": broadcasts.progress(broadcast) if broadcast else None}
 
 
 @admin.register(Incident)
@@ -398,7 +414,7 @@ class IncidentAdmin(ServiceAdmin):
     list_display = ("title_shown", "impact", "state_shown", "started_at", "resolved_at")
     list_filter = ("impact",)
     search_fields = ("title_fr", "title_en", "updates__text_fr", "updates__text_en")
-    inlines = (UpdateInline,)
+    readonly_fields = ("told",)
 
     @admin.display(description=gettext_lazy("titre"), ordering="title_fr")
     def title_shown(self, incident: Incident) -> str:
@@ -412,8 +428,11 @@ class IncidentAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("updates__broadcast")
 
-    def get_inlines(self, request: HttpRequest, obj: Incident | None) -> Any:
-        return self.inlines if obj else ()
+    @admin.display(description=gettext_lazy("messages publiés"))
+    def told(self, incident: Incident) -> str:
+        """Every message, newest first, in both languages, with how many it reached."""
+        updates = sorted(incident.updates.all(), key=lambda update: (update.at, update.pk), reverse=True)
+        return render_to_string("admin/notifications/incident/told.html", {"rows": [_told(item) for item in updates]})
 
     def get_fieldsets(self, request: HttpRequest, obj: Incident | None = None) -> Any:
         sets: list[Any] = [(None, {"fields": incidents.FIELDS})]
@@ -422,6 +441,8 @@ class IncidentAdmin(ServiceAdmin):
                 "Publié sur la page d'état des services et envoyé aux contacts en cas d'incident, une adresse à la fois."
             )
             sets.append((_("Message à publier"), {"fields": IncidentForm.MESSAGE, "description": hint}))
+        if obj is not None:
+            sets.append((_("Déjà publié"), {"fields": ("told",)}))
         return sets
 
     def _may_tell(self, request: HttpRequest, obj: Incident | None) -> bool:
@@ -431,7 +452,7 @@ class IncidentAdmin(ServiceAdmin):
 
     def get_form(self, request: HttpRequest, obj: Incident | None = None, change: bool = False, **kwargs: Any) -> Any:
         if not self._may_tell(request, obj):
-            kwargs["form"] = forms.ModelForm
+            kwargs["form"] = IncidentFactsForm
         return super().get_form(request, obj, change, **kwargs)
 
     def changeform_view(

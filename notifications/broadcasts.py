@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
@@ -28,6 +29,7 @@ from .resolver import Decision
 from .selectors import resolution_json
 from .services import dedupe_key
 
+log = structlog.get_logger(__name__)
 # Companies a step: a transaction of well under a second, so that other writers hardly wait.
 STEP = 250
 LANGUAGES = ("fr", "en")
@@ -176,7 +178,16 @@ def advance_any() -> bool:
     key = Broadcast.objects.filter(status=Broadcast.Status.RUNNING).order_by("started_at").values_list("pk").first()
     if key is None:
         return False
-    advance(key[0])
+    try:
+        advance(key[0])
+    except OperationalError:
+        # The database is away or busy: the worker waits and tries again.
+        raise
+    except Exception:
+        # A defect of ours in one broadcast must not keep the worker from all other mail. Staff see it
+        # paused, and going on tries the same step again.
+        log.exception("broadcast_step_failed", broadcast=key[0])
+        Broadcast.objects.filter(pk=key[0], status=Broadcast.Status.RUNNING).update(status=Broadcast.Status.PAUSED)
     return True
 
 

@@ -28,19 +28,32 @@ def incident_reach() -> broadcasts.Reach:
 
 @transaction.atomic
 def incident_open(
-    *, actor: Actor, text_fr: str, text_en: str, state: str = IncidentUpdate.State.INVESTIGATING, **fields: Any
+    *,
+    actor: Actor,
+    text_fr: str,
+    text_en: str,
+    state: str = IncidentUpdate.State.INVESTIGATING,
+    at: datetime | None = None,
+    **fields: Any,
 ) -> Incident:
-    """Open an incident with its first message, which is mailed. Raises ValidationError by field."""
+    """Open an incident with its first message, which is mailed. Raises ValidationError by field.
+
+    Args:
+        at: the time of the message; now when None.
+        fields: FIELDS of the incident.
+    """
     incident = Incident(**fields)
     incident.full_clean()
     incident.save()
     audit.record(actor=actor, action="incident.opened", obj=incident, company=None, changes=audit.creation(fields))
-    _tell(incident, actor, state, text_fr, text_en)
+    _tell(incident, actor, state, text_fr, text_en, at)
     return incident
 
 
 @transaction.atomic
-def incident_tell(*, incident: Incident, actor: Actor, state: str, text_fr: str, text_en: str) -> IncidentUpdate:
+def incident_tell(
+    *, incident: Incident, actor: Actor, state: str, text_fr: str, text_en: str, at: datetime | None = None
+) -> IncidentUpdate:
     """Publish and mail a further message; the state `resolved` ends the incident.
 
     Raises ValidationError by field, or when the incident is resolved already.
@@ -48,7 +61,7 @@ def incident_tell(*, incident: Incident, actor: Actor, state: str, text_fr: str,
     incident = Incident.objects.select_for_update().get(pk=incident.pk)
     if incident.resolved_at:
         raise ValidationError(_("Cet incident est résolu. Ouvrez-en un autre s'il se reproduit."))
-    update = _tell(incident, actor, state, text_fr, text_en)
+    update = _tell(incident, actor, state, text_fr, text_en, at)
     audit.record(
         actor=actor,
         action="incident.resolved" if incident.resolved_at else "incident.told",
@@ -59,8 +72,10 @@ def incident_tell(*, incident: Incident, actor: Actor, state: str, text_fr: str,
     return update
 
 
-def _tell(incident: Incident, actor: Actor, state: str, text_fr: str, text_en: str) -> IncidentUpdate:
-    now = timezone.now()
+def _tell(
+    incident: Incident, actor: Actor, state: str, text_fr: str, text_en: str, at: datetime | None
+) -> IncidentUpdate:
+    now = at or timezone.now()
     update = IncidentUpdate(
         incident=incident,
         state=state,

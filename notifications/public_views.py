@@ -85,6 +85,8 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "incident": incident,
         "state": updates[0] if updates else None,
         "updates": [{"update": item, "html": markup.to_html(markup.parse(item.text))} for item in updates],
+        "same_day": bool(incident.resolved_at)
+        and timezone.localdate(incident.started_at) == timezone.localdate(incident.resolved_at),
         "planned": incident.started_at > timezone.now(),
     }
 

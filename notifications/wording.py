@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import translation
 from django.utils.encoding import force_str
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -218,8 +219,17 @@ def notification_label(code: str) -> str:
     return force_str(BY_CODE[code].label)
 
 
+# Events of the platform itself, which no rule reacts to.
+BROADCAST_LABELS: dict[str, Promise] = {
+    "newsletter.published": gettext_lazy("Lettre d'information publiée"),
+    "newsletter.tried": gettext_lazy("Lettre d'information essayée"),
+    "incident.told": gettext_lazy("Nouvelles d'un incident"),
+    "incident.resolved": gettext_lazy("Incident résolu"),
+}
+
+
 def trigger_label(code: str) -> str:
-    return force_str(TRIGGER_LABELS.get(code, code))
+    return force_str(TRIGGER_LABELS.get(code) or BROADCAST_LABELS.get(code) or code)
 
 
 def source_label(code: str) -> str:

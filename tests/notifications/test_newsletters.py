@@ -455,7 +455,10 @@ def test_a_letter_on_its_way_is_paused_resumed_and_stopped_by_buttons(staff: Cli
     newsletters.newsletter_send(newsletter=written, actor=ACTOR)
     for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         assert staff.get(page(verb, written.pk)).status_code == 405
-        assert staff.post(page(verb, written.pk)).status_code == 302
+        if verb == "cancel":
+            asked = staff.post(page(verb, written.pk))
+            assert asked.status_code == 200 and Broadcast.objects.get().status == "running", "stopping asks first"
+        assert staff.post(page(verb, written.pk), {"confirmed": "1"}).status_code == 302
         assert Broadcast.objects.get().status == status
 
 
