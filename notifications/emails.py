@@ -62,6 +62,10 @@ def compose(
             % {"platform": settings.PLATFORM_NAME, "sender": content.sender},
             "staff": _("Réservé à la boutique"),
             "unsubscribe": _("Se désabonner de la lettre d'information"),
+            # Somebody who answers should know beforehand that nobody reads it.
+            "no_answer": ""
+            if content.reply_to or settings.SUPPORT_EMAIL
+            else _("Ne répondez pas à ce message : les réponses ne sont pas lues."),
         }
         variables = {
             "content": content,

@@ -296,6 +296,22 @@ def test_a_payments_mail_does_not_wait_behind_a_letter(smtp_server: SmtpServer) 
     assert len(smtp_server.received) == 1 + Company.objects.count()
 
 
+def test_a_defect_in_a_letter_pauses_it_and_leaves_all_other_mail_alone(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CompanyFactory(manager__email="a@x.example")
+    newsletters.newsletter_send(newsletter=letter(), actor=ACTOR)
+    with monkeypatch.context() as patched:
+        patched.setattr(broadcasts, "compose", lambda *arguments: 1 / 0)
+        DeliveryFactory(address="payment@x.example", event__shop__company__manager=None)
+        dispatch.deliver_until_idle()
+    assert [mail.rcpt_tos for mail in smtp_server.received] == [("payment@x.example",)]
+    assert Broadcast.objects.get().status == "paused" and not Event.objects.filter(type="newsletter.published").exists()
+    newsletters.newsletter_resume(newsletter=Newsletter.objects.get(), actor=ACTOR)
+    dispatch.deliver_until_idle()
+    assert [mail.rcpt_tos for mail in smtp_server.to("a@x.example")] == [("a@x.example",)]
+
+
 def test_a_step_costs_a_constant_number_of_queries() -> None:
     counts = []
     for size in (20, 200):
