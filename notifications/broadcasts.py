@@ -170,12 +170,17 @@ def start(
     return broadcast
 
 
-def advance_any() -> bool:
+def advance_any(*, urgent: bool = False) -> bool:
     """Take one step of the oldest broadcast under way; False when none is.
 
-    The worker calls it when no mail waits: a letter to many never delays the mail of a payment.
+    Args:
+        urgent: incident messages only. The worker takes such a step between batches; those of letters
+            only when no mail waits, so that a letter to many never delays the mail of a payment.
     """
-    key = Broadcast.objects.filter(status=Broadcast.Status.RUNNING).order_by("started_at").values_list("pk").first()
+    found = Broadcast.objects.filter(status=Broadcast.Status.RUNNING)
+    if urgent:
+        found = found.filter(incident_update__isnull=False)
+    key = found.order_by("started_at").values_list("pk").first()
     if key is None:
         return False
     try:
@@ -323,17 +328,17 @@ def _threads(broadcast: Broadcast, normalised: list[str]) -> dict[str, dict[str,
     update = broadcast.incident_update
     if update is None:
         return {}
+    before = Broadcast.objects.filter(
+        incident_update__incident=update.incident_id, incident_update__lt=update.pk
+    ).order_by("incident_update")
     earlier: dict[str, list[str]] = {}
-    for start_at in range(0, len(normalised), 500):
-        rows = Delivery.objects.filter(
-            notification="platform_incident",
-            normalised_address__in=normalised[start_at : start_at + 500],
-            broadcast__incident_update__incident=update.incident_id,
-            broadcast__incident_update__lt=update.pk,
-            carried_by=None,
-        ).exclude(status=Delivery.Status.CANCELLED)
-        for row in rows.order_by("broadcast__incident_update", "created_at").only("pk", "normalised_address"):
-            earlier.setdefault(row.normalised_address, []).append(emails.message_id(row))
+    for other in before:
+        # By the unique key, which every database finds quickly.
+        keys = [_key(other, address) for address in normalised]
+        for start_at in range(0, len(keys), 500):
+            rows = Delivery.objects.filter(dedupe_key__in=keys[start_at : start_at + 500])
+            for row in rows.exclude(status=Delivery.Status.CANCELLED).only("pk", "normalised_address"):
+                earlier.setdefault(row.normalised_address, []).append(emails.message_id(row))
     return {
         # The first, which roots the conversation, and the latest: a long incident keeps a short header.
         address: {"References": " ".join([identifiers[0], *identifiers[1:][-9:]]), "In-Reply-To": identifiers[-1]}

@@ -206,6 +206,7 @@ def deliver_mail(tally: Tally, clock: Clock = timezone.now, stop: Callable[[], b
     sweep(clock())
     hooks.tick(clock())
     while not stop():
+        broadcasts.advance_any(urgent=True)
         batch = claim(owner, clock(), Channel.EMAIL, settings.DELIVERY_BATCH_SIZE)
         if not batch:
             if broadcasts.advance_any():

@@ -91,9 +91,8 @@ def _tell(
         incident.save(update_fields=["resolved_at"])
     planned = len(incident_reach().addresses)
     broadcast = broadcasts.start(incident_update=update, started_by=actor.label, planned=planned)
-    # Urgent, unlike a letter: the whole outbox is filled here, for those who are listed at this moment.
-    while broadcasts.advance(broadcast.pk):
-        pass
+    # The first step belongs to this transaction; what is left the worker queues between its batches.
+    broadcasts.advance(broadcast.pk)
     return update
 
 

@@ -312,12 +312,6 @@ class Delivery(models.Model):
                 fields=["broadcast", "status"], condition=Q(broadcast__isnull=False), name="delivery_broadcast_state"
             ),
             models.Index(fields=["carried_by"], condition=Q(carried_by__isnull=False), name="delivery_carried"),
-            # Serves the conversation of an incident: earlier mails to the same address.
-            models.Index(
-                fields=["normalised_address", "created_at"],
-                condition=Q(notification="platform_incident"),
-                name="delivery_incident_address",
-            ),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from companies.audit import Actor
 from companies.models import Company, User
-from notifications import dispatch, incidents, selectors
+from notifications import broadcasts, dispatch, incidents, selectors
 from notifications.models import Broadcast, Delivery, Incident, IncidentUpdate
 from tests.factories import CompanyFactory, StaffFactory, UserFactory
 from tests.smtp import SmtpServer
@@ -105,6 +105,25 @@ def test_an_address_added_later_gets_the_rest_and_a_removed_one_gets_no_more(smt
     late = [mail.message for mail in smtp_server.to("late@x.example")]
     assert late[0]["References"] is None
     assert late[1]["References"] == late[0]["Message-ID"]
+
+
+def test_what_one_transaction_does_not_hold_the_worker_queues_before_any_letter(smtp_server: SmtpServer) -> None:
+    Company.objects.bulk_create(
+        [
+            Company(reference=f"c{n}", name="x", incident_emails=["shared@x.example", f"i{n}@x.example"])
+            for n in range(broadcasts.STEP + 50)
+        ]
+    )
+    incident = open_incident()
+    assert Delivery.objects.filter(carried_by=None).count() == broadcasts.STEP + 1
+    tally = dispatch.deliver_until_idle()
+    assert tally.sent == broadcasts.STEP + 51 == len(set(received(smtp_server)))
+    tell(incident, "resolved")
+    dispatch.deliver_until_idle()
+    for address in ("shared@x.example", "i0@x.example", f"i{broadcasts.STEP + 49}@x.example"):
+        first, second = (mail.message for mail in smtp_server.to(address))
+        assert second["References"] == first["Message-ID"]
+    assert selectors.deliveries(Company.objects.get(reference=f"c{broadcasts.STEP + 49}")).count() == 4
 
 
 def test_two_incidents_are_two_conversations(smtp_server: SmtpServer) -> None:
