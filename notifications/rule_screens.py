@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from companies.models import Company
 from shops.models import Shop, ShopKey
@@ -37,6 +39,16 @@ class Row:
 
 
 @dataclass
+class Remark:
+    """A finding with the page where it is put right."""
+
+    finding: linter.Finding
+    rule_url: str
+    url: str = ""
+    link: str = ""
+
+
+@dataclass
 class ShopRules:
     """The rules of one shop with all that the pages say of them, in a constant number of queries."""
 
@@ -57,6 +69,29 @@ class ShopRules:
             self.last.get(rule.pk),
             [item for item in self.findings if item.reference == rule.reference],
         )
+
+    def remarks(self, findings: Iterable[linter.Finding]) -> list[Remark]:
+        """The findings, each with its link; the page of the rule itself needs none."""
+        last = {rule.reference: self.last.get(rule.pk) for rule in self.rules}
+        labels = {rule.reference: rule.display_label for rule in self.rules}
+        found = []
+        for item in findings:
+            own = reverse("rule", args=[self.shop.site_id, item.reference]) if item.reference else ""
+            remark, delivery = Remark(item, own), last.get(item.reference)
+            match item.place:
+                case linter.Place.KEYS:
+                    remark.url = reverse("shop_keys", args=[self.shop.site_id])
+                    remark.link = _("Clés de la boutique")
+                case linter.Place.SHOP:
+                    remark.url = reverse("shop_configuration", args=[self.shop.site_id])
+                    remark.link = _("Configuration de la boutique")
+                case linter.Place.LAST_CALL if delivery is not None:
+                    remark.url, remark.link = reverse("delivery", args=[delivery.pk]), _("Voir cet appel")
+                case linter.Place.OTHER_RULE if item.other in labels:
+                    remark.url = reverse("rule", args=[self.shop.site_id, item.other])
+                    remark.link = labels[item.other]
+            found.append(remark)
+        return found
 
 
 def rows_of_many(rules: list[NotificationRule], inherited: str) -> list[Row]:
@@ -97,7 +132,7 @@ class Preview:
     changes: list[tuple[str, str, int, int]]
     told: list[Decision]
     untold: list[tuple[Decision, str]]
-    findings: list[linter.Finding]
+    remarks: list[Remark]
     conditions: str
     enabled: bool
     type: str
@@ -127,7 +162,7 @@ def preview(whole: ShopRules, candidate: NotificationRule, replacing: Notificati
         [(email, impact.tables_url(email), gained, lost) for email, gained, lost in difference],
         told,
         [(item, wording.decision_reason(item)) for item in decisions if not item.delivers and item.address],
-        [item for item in linted([*others, sheet]) if item.reference == sheet.reference],
+        whole.remarks(item for item in linted([*others, sheet]) if item.reference == sheet.reference),
         wording.conditions_text(candidate.condition_facts),
         candidate.enabled,
         candidate.type,

@@ -84,7 +84,6 @@ def rules(request: CompanyRequest) -> HttpResponseBase:
     if asked.is_active() and "type" not in request.GET and not counts[kind]:
         # A search without a tab opens the first tab that has an answer.
         kind = next((code for code, count in counts.items() if count), kind)
-    labels = {rule.reference: rule.type for rule in whole.rules}
     context = {
         "shop": shop,
         "choices": choices if len(choices) <= SELECT_LIMIT else [],
@@ -97,7 +96,7 @@ def rules(request: CompanyRequest) -> HttpResponseBase:
         "states": [
             (code, label) for code, label in STATES.items() if code != "without_url" or kind == RuleType.IPN_CALL
         ],
-        "findings": [(item, labels[item.reference]) for item in whole.findings],
+        "remarks": whole.remarks(whole.findings),
         "wanted": wanted,
         "may_edit": may_edit(request, shop),
         "drafts": open_drafts(request, shop),
