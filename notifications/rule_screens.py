@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from companies.models import Company
 from shops.models import Shop, ShopKey
 
-from . import addresses, exports, impact, linter, resolver, selectors, wording
-from .catalogue import BY_CODE, NOTIFICATION_OF_RULE_TYPE, SHOP_MANAGER_SYMBOL
+from . import addresses, exports, impact, linter, resolver, screens, selectors, wording
+from .catalogue import BY_CODE, NOTIFICATION_OF_RULE_TYPE, SHOP_MANAGER_SYMBOL, TRIGGER_ORDER
 from .facts import CompanyFacts, RuleFacts
 from .models import Delivery, NotificationRule
 from .resolver import Decision
@@ -216,6 +216,34 @@ def keys_writing_to(found: QuerySet[NotificationRule], text: str, company: Compa
             needle in ((normal(own) if own else inherited) if entry == SHOP_MANAGER_SYMBOL else normal(entry))
             for entry in recipients
         )
+    }
+
+
+def keys_saying(found: QuerySet[NotificationRule], text: str) -> set[int]:
+    """Keys of the rules in whose label, reference, shop, events, recipients or URLs the text stands.
+
+    Thousands of rules share their words, so each word is translated and folded once.
+    """
+    needle = screens.folded(text)
+    said: dict[str, bool] = {}
+    labelled: dict[str, bool] = {}
+    events = {code for code in TRIGGER_ORDER if needle in screens.folded(wording.trigger_label(code))}
+
+    def says(word: str) -> bool:
+        if word not in said:
+            said[word] = needle in screens.folded(word)
+        return said[word]
+
+    def label_says(label: str) -> bool:
+        if label not in labelled:
+            labelled[label] = says(wording.rule_label(label))
+        return labelled[label]
+
+    columns = ("label", "reference", "shop__name", "shop__site_id", *NotificationRule.URL_FIELDS)
+    return {
+        key
+        for key, triggers, recipients, label, *words in found.values_list("pk", "triggers", "recipients", *columns)
+        if label_says(label) or not events.isdisjoint(triggers) or any(map(says, words)) or any(map(says, recipients))
     }
 
 
