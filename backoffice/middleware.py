@@ -1,18 +1,21 @@
 """Request-wide behaviour: proxy trust, security headers, language."""
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware as LibrarySessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
-from companies import access
-from companies.models import Role, User
+from companies import access, permissions
+from companies.models import User
+from companies.sessions import USER_AGENT_LENGTH, session_of
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -26,11 +29,41 @@ class TrustedProxyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         count = settings.TRUSTED_PROXY_COUNT
         forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-        if count and len(forwarded) >= count:
-            request.META["REMOTE_ADDR"] = forwarded[-count]
+        if count and len(forwarded) >= count and (address := _ip_address(forwarded[-count])):
+            request.META["REMOTE_ADDR"] = address
         # What the client itself claims must not reach anything that reads the header.
         request.META.pop("HTTP_X_FORWARDED_FOR", None)
         return self.get_response(request)
+
+
+def _ip_address(text: str) -> str | None:
+    """An address as proxies write it, with or without a port; None for anything else."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+class SessionMiddleware(LibrarySessionMiddleware):
+    """Sessions that know the device they belong to, and when it was last there."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        session_of(request).device = {
+            "ip_address": _ip_address(request.META.get("REMOTE_ADDR", "")),
+            "user_agent": request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH],
+        }
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        session = session_of(request)
+        if session.is_of_a_user and response.status_code < 500:
+            session.touch()
+        return response
 
 
 class HeadersMiddleware:
@@ -89,15 +122,19 @@ class TimeZoneMiddleware:
 
 
 class SecondFactorMiddleware:
-    """Keeps staff and administrators at the door until they have set up a second factor.
+    """Keeps those who could do most harm at the door until they have set up a second factor.
 
-    Off when `MFA_REQUIRED` is false. Others may use one, and are then asked for it at log-in.
+    These are the platform's team, and whoever manages users or keys of a company or shop: administrators
+    and accounts with such a permission of their own. Others may use a second factor, and are then asked
+    for it at log-in. Off when `MFA_REQUIRED` is false.
     """
 
     # What stays open: setting it up, proving who one is, leaving, the language.
     OPEN = (
         "mfa_activate_totp",
+        "mfa_add_webauthn",
         "mfa_reauthenticate",
+        "mfa_reauthenticate_webauthn",
         "account_reauthenticate",
         "account_login",
         "account_logout",
@@ -105,6 +142,7 @@ class SecondFactorMiddleware:
         "livez",
         "readyz",
     )
+    CONCERNED = (permissions.MANAGE_USERS, permissions.MANAGE_KEYS)
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -113,7 +151,7 @@ class SecondFactorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
         asked = settings.MFA_REQUIRED and not self._is_open(request.path)
-        if asked and isinstance(user, User) and self._lacks_second_factor(user):
+        if asked and isinstance(user, User) and not has_second_factor(user) and self.concerns(user):
             return redirect("mfa_activate_totp")
         return self.get_response(request)
 
@@ -122,16 +160,19 @@ class SecondFactorMiddleware:
             self._open = frozenset(map(reverse, self.OPEN))
         return path in self._open or path.startswith(settings.STATIC_URL)
 
-    def _lacks_second_factor(self, user: User) -> bool:
-        return not has_second_factor(user) and self.concerns(user)
-
-    @staticmethod
-    def concerns(user: Any) -> bool:
+    @classmethod
+    def concerns(cls, user: Any) -> bool:
         """Whether the account is one that must have a second factor."""
         if not isinstance(user, User):
             return False
-        return user.is_staff or user.memberships.filter(role=Role.ADMINISTRATOR).exists()
+        return user.is_staff or any(
+            access.can_somewhere(membership, permission)
+            for membership in access.memberships(user)
+            for permission in cls.CONCERNED
+        )
 
 
 def has_second_factor(user: User) -> bool:
-    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    """Whether something besides the password is asked at log-in; recovery codes alone are none."""
+    kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+    return Authenticator.objects.filter(user=user, type__in=kinds).exists()

@@ -1,15 +1,29 @@
 """How the log-in library behaves here: sign-up closed, its mails sent by us, MFA secrets encrypted."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from backoffice import crypto
 
-from . import services
+from . import security, services, user_agents
+from .audit import Actor
+from .models import User
+from .sessions import session_of
+
+# The library's name of what happened → ours.
+_FACTOR_CHANGES = {
+    "mfa/email/totp_activated": "totp_activated",
+    "mfa/email/totp_deactivated": "totp_deactivated",
+    "mfa/email/webauthn_added": "webauthn_added",
+    "mfa/email/webauthn_removed": "webauthn_removed",
+    "mfa/email/recovery_codes_generated": "codes_generated",
+}
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -39,6 +53,16 @@ class AccountAdapter(DefaultAccountAdapter):
         The password link is asked for by our own view (`account_views.password_reset`).
         """
 
+    def send_notification_mail(
+        self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """The library reports a change of a second factor here: history, mail and sessions follow."""
+        if change := _FACTOR_CHANGES.get(template_prefix):
+            account = User.objects.select_related("company").get(pk=user.pk)
+            security.second_factor_changed(
+                user=account, actor=Actor.of(self.request), change=change, keep=session_of(self.request).row
+            )
+
 
 class MFAAdapter(DefaultMFAAdapter):
     error_messages = {
@@ -49,6 +73,17 @@ class MFAAdapter(DefaultMFAAdapter):
     def get_totp_label(self, user: Any) -> str:
         """The identifier: an address may be shared by several accounts."""
         return str(user.login)
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys belong to the configured host, whatever the request calls itself."""
+        return {"id": urlsplit(settings.BASE_URL).hostname or "", "name": settings.PLATFORM_NAME}
+
+    def get_public_key_credential_user_entity(self, user: Any) -> dict[str, Any]:
+        return {**super().get_public_key_credential_user_entity(user), "name": user.login}
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        """A name for who gave none: the device that is at hand."""
+        return user_agents.describe(self.request.headers.get("User-Agent", "")) if self.request else ""
 
     # The library stores secrets as they are until these two are given.
     def encrypt(self, text: str) -> str:

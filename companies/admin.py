@@ -23,7 +23,7 @@ from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_t
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import audit, permissions, services
+from . import audit, permissions, security, services
 from .audit import Actor
 from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
 
@@ -386,7 +386,7 @@ class UserAdmin(ServiceAdmin):
     search_help_text = gettext_lazy("Identifiant, adresse e-mail, nom ou société")
     autocomplete_fields = ("company",)
     filter_horizontal = ("groups",)
-    actions = ("send_link", "unlock", "remove_second_factor")
+    actions = ("send_link", "unlock", "end_sessions", "remove_second_factor")
     editable = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -505,6 +505,15 @@ class UserAdmin(ServiceAdmin):
         n = sum(services.user_unlock(user=user, actor=Actor.of(request)) for user in accounts)
         messages.success(request, ngettext("%(n)d compte déverrouillé.", "%(n)d comptes déverrouillés.", n) % {"n": n})
 
+    @admin.action(description=gettext_lazy("Fermer toutes les sessions"), permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        ended = sum(
+            security.sessions_end(user=user, actor=Actor.of(request))
+            for user in queryset.select_related("company")
+            if self.has_change_permission(request, user)
+        )
+        messages.success(request, ngettext("%(n)d session fermée.", "%(n)d sessions fermées.", ended) % {"n": ended})
+
     @admin.action(description=gettext_lazy("Retirer la double authentification"), permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         removed = 0
@@ -518,6 +527,7 @@ class UserAdmin(ServiceAdmin):
                     company=user.company,
                     changes={"second_factor": [audit.MASK, None]},
                 )
+                security.sessions_drop(user)
         messages.success(
             request, ngettext("%(n)d compte modifié.", "%(n)d comptes modifiés.", removed) % {"n": removed}
         )

@@ -58,6 +58,9 @@ _LABELS = {
     "access": gettext_lazy("accès"),
     "reason": gettext_lazy("motif"),
     "locked_until": gettext_lazy("verrouillé jusqu'à"),
+    "sessions": gettext_lazy("sessions ouvertes"),
+    "passkey": gettext_lazy("nom de la clé d'accès"),
+    "second_factor": gettext_lazy("double authentification"),
 }
 _TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_lazy("Corps de l'e-mail")}
 

@@ -353,6 +353,30 @@ class SftpAccount(models.Model):
         return self.State.ACTIVE if self.expires_at > now else self.State.EXPIRED
 
 
+class Session(models.Model):
+    """An open session, found by a keyed hash of its cookie; see `sessions`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.CharField(max_length=64, unique=True, editable=False)
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="sessions", verbose_name=_("compte")
+    )
+    session_data = models.TextField(editable=False)
+    created_at = models.DateTimeField(_("ouverte le"), default=timezone.now)
+    seen_at = models.DateTimeField(_("dernière activité"), default=timezone.now)
+    expire_date = models.DateTimeField(db_index=True)
+    ip_address = models.GenericIPAddressField(_("depuis"), null=True, blank=True)
+    user_agent = models.CharField(_("navigateur"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        ordering = ["-seen_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.created_at:%Y-%m-%d %H:%M}"
+
+
 class AuditEntry(models.Model):
     """One change of a setting: who, when, from where, what, before and after.
 

@@ -22,7 +22,7 @@ from notifications import addresses
 from notifications.services import publish
 from shops.models import Shop
 
-from . import access, audit, permissions, status
+from . import access, audit, permissions, security, status
 from .audit import Actor, Changes, StaleVersion
 from .models import Company, Contact, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
 from .permissions import Access
@@ -261,6 +261,8 @@ def user_update(
     if changes:
         user.full_clean(exclude=["password"])
         user.save()
+        if not user.is_active:
+            security.sessions_drop(user)
     if membership is not None and asks_rights:
         changes |= _rights_save(membership, role=role, own=own, all_shops=all_shops, shops=shops, grants=grants)
         _refuse_beyond(limit, access.access_of(membership))
@@ -335,6 +337,7 @@ def user_reset(*, user: User, actor: Actor, company: Company | None = None) -> N
     user.set_unusable_password()
     _unlocked(user)
     user.save(update_fields=["password", "failed_logins", "locked_until"])
+    security.sessions_drop(user)
     changes = {"password": [audit.MASK if had_one else "", ""]}
     audit.record(actor=actor, action="user.password_reset", obj=user, company=company, changes=changes)
     publish(type="user_account.modified", company=company, account=user, data={"changed": ["password"], "link": True})
@@ -587,6 +590,7 @@ def _password_store(user: User, password: str, actor: Actor, *, before: str) -> 
     user.set_password(password)
     _unlocked(user)
     user.save(update_fields=["password", "failed_logins", "locked_until"])
+    security.sessions_drop(user)
     audit.record(
         actor=actor,
         action="user.password_changed",

@@ -12,7 +12,7 @@ from django.urls import path
 
 from backoffice.views import gone
 
-from . import account_views, user_views, views
+from . import account_views, passkeys, session_views, user_views, views
 
 # --- Log-in, log-out, second factor ---------------------------------------------------------------
 
@@ -25,7 +25,7 @@ urlpatterns = [
     path("accounts/signup/", gone, name="account_signup"),
     path("accounts/email/", gone, name="account_email"),
     path("accounts/mfa/", mfa_views.index, name="mfa_index"),
-    path("accounts/mfa/authenticate/", mfa_views.authenticate, name="mfa_authenticate"),
+    path("accounts/mfa/authenticate/", passkeys.authenticate, name="mfa_authenticate"),
     path("accounts/mfa/reauthenticate/", mfa_views.reauthenticate, name="mfa_reauthenticate"),
     path("accounts/mfa/totp/activate/", totp_views.activate_totp, name="mfa_activate_totp"),
     path("accounts/mfa/totp/deactivate/", totp_views.deactivate_totp, name="mfa_deactivate_totp"),
@@ -40,12 +40,21 @@ urlpatterns = [
         recovery_views.download_recovery_codes,
         name="mfa_download_recovery_codes",
     ),
+    path("accounts/mfa/passkeys/", passkeys.listing, name="mfa_list_webauthn"),
+    path("accounts/mfa/passkeys/add/", passkeys.add, name="mfa_add_webauthn"),
+    path("accounts/mfa/passkeys/login/", passkeys.login, name="mfa_login_webauthn"),
+    path("accounts/mfa/passkeys/reauthenticate/", passkeys.reauthenticate, name="mfa_reauthenticate_webauthn"),
+    path("accounts/mfa/passkeys/<int:pk>/rename/", passkeys.rename, name="mfa_edit_webauthn"),
+    path("accounts/mfa/passkeys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
 ]
 
 # --- Own account, passwords, single-use links -----------------------------------------------------
 
 urlpatterns += [
     path("account/", account_views.account, name="account"),
+    path("account/sessions/", session_views.sessions, name="account_sessions"),
+    path("account/sessions/<uuid:key>/end/", session_views.end, name="account_session_end"),
+    path("account/sessions/end-others/", session_views.end_others, name="account_sessions_end_others"),
     path("accounts/password/change/", account_views.password_change, name="account_change_password"),
     path("accounts/password/reset/", account_views.password_reset, name="account_reset_password"),
     path("accounts/password/reset/done/", account_views.password_reset_done, name="account_reset_password_done"),

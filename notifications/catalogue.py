@@ -230,7 +230,7 @@ CATALOGUE: tuple[Notification, ...] = (
         Scope.ACCOUNT,
         Source.USER,
         _("Sécurité du compte"),
-        _("un mot de passe est réinitialisé ou l'adresse d'un compte change"),
+        _("le mot de passe, l'adresse ou la protection d'un compte change, ou une réinitialisation est demandée"),
         in_tables=False,
     ),
     Notification(

@@ -64,6 +64,17 @@ def _sftp_account(context: Context) -> Content:
     )
 
 
+def second_factor_text(change: str) -> str:
+    """What happened to a second factor (`companies.security.FACTOR_CHANGES`), in words."""
+    return {
+        "totp_activated": _("application d'authentification activée"),
+        "totp_deactivated": _("application d'authentification désactivée"),
+        "webauthn_added": _("clé d'accès ajoutée"),
+        "webauthn_removed": _("clé d'accès retirée"),
+        "codes_generated": _("nouveaux codes de secours"),
+    }.get(change, change)
+
+
 @composer("account_security")
 def _account_security(context: Context) -> Content:
     account = context.account
@@ -98,6 +109,20 @@ def _account_security(context: Context) -> Content:
             headline=_("Le mot de passe de ce compte vient d'être changé."),
             facts=facts,
             paragraphs=[surprise],
+        )
+    if context.event.type == "account.second_factor_changed":
+        happened = second_factor_text(str(context.data.get("second_factor", "")))
+        return Content(
+            subject=_("Double authentification du compte %(login)s : changement") % {"login": account.login},
+            headline=_("La double authentification de ce compte vient de changer."),
+            facts=[*facts, (_("Changement"), happened)],
+            paragraphs=[
+                _(
+                    "Si ce n'est pas vous, changez votre mot de passe, fermez vos autres sessions et prévenez "
+                    "l'administrateur de votre société."
+                )
+            ],
+            action=(_("Voir mes sessions"), page_url("/account/sessions/")),
         )
     return Content(
         subject=_("Réinitialisation de votre mot de passe"),

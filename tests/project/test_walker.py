@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from companies.models import Company, Role
+from companies.models import Company, Role, Session
 from companies.permissions import PERMISSIONS
 from notifications.addresses import normalise
 from notifications.unsubscribing import make_token
@@ -140,6 +140,10 @@ EXPECTED: dict[str, Expected] = {
     "notifications/replays/<uuid:run>/stop/": (302, 403, 405, 405, 405, 404),
     "companies/": PAGE,
     "account/": (302, 200, 200, 200, 200, 200),
+    "account/sessions/": (302, 200, 200, 200, 200, 200),
+    "account/sessions/end-others/": (302, 200, 200, 200, 200, 200),
+    # Nobody else's session is there for anybody.
+    "account/sessions/<uuid:key>/end/": (302, 404, 404, 404, 404, 404),
     "api/v1/events": (405,) * 6,
     "api/v1/companies/<reference>/delivery-tables": API,
     "api/v1/deliveries": API,
@@ -189,6 +193,12 @@ def _run(shop: Any) -> uuid.UUID:
     return run
 
 
+def a_session() -> Any:
+    """The key of somebody's open session."""
+    Client().force_login(UserFactory())
+    return Session.objects.latest("created_at").pk
+
+
 @pytest.fixture
 def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     """A function that puts objects of the first company into a route."""
@@ -201,6 +211,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     values = {
         "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
+        "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
         "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
@@ -241,7 +252,9 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
 
 
 OF_A_SHOP = [
-    route for route in sorted(EXPECTED) if EXPECTED[route][0] == 302 and "<" in route and "company" not in route
+    route
+    for route in sorted(EXPECTED)
+    if EXPECTED[route][0] == 302 and "<" in route and not route.startswith("account/") and "company" not in route
 ]
 
 
