@@ -245,7 +245,7 @@ def test_no_page_of_a_closed_company_changes_anything(
     written = set(
         AuditEntry.objects.order_by("-pk").values_list("action", flat=True)[: AuditEntry.objects.count() - before]
     )
-    assert answer.status_code in (200, 302, 403, 405)
+    assert answer.status_code in (200, 302, 403, 405, EXPECTED[route][3])
     assert written <= {"user.password_reset", "user.unlocked", "user.updated", "sftp_account.updated"}
     if answer.status_code == 403:
         assert "est fermée" in text(answer)
