@@ -18,6 +18,7 @@ from django.utils import timezone
 from notifications import call_services
 from notifications import demo as broadcast_demo
 from notifications import services as notification_services
+from notifications.consistency_reports import report_run
 from notifications.intake import validate_event
 from notifications.models import Attempt, Delivery, Event, NotificationRule
 from notifications.transports.http import Answer
@@ -301,7 +302,9 @@ class _Story:
             User.objects.create_superuser(
                 "equipe", "equipe@backoffice.example", PASSWORDS["equipe"], first_name="Équipe", last_name="plateforme"
             )
+        self.checked(days=30.6)
         self.settings_changed()
+        self.checked(days=18.3)
         self.payments()
         self.tests_of_the_new_shop()
         self.payment_orders()
@@ -310,6 +313,8 @@ class _Story:
         if not others_exist():
             broadcast_demo.tell(self.at, REFERENCES)
         self.shape()
+        # After the ends of the month's mail are known: refused mail is one of the findings.
+        self.checked(days=0.2)
 
     @contextmanager
     def at(self, days: float = 0, minutes: float = 0) -> Iterator[datetime]:
@@ -384,6 +389,12 @@ class _Story:
             shop_services.shop_update(shop=shops[LYON], actor=paul, url="https://lyon.lumiere.example/boutique")
         with self.at(days=2.7):
             services.user_update(user=User.objects.get(login="lea"), actor=claire, last_name="Fontaine-Roux")
+
+    def checked(self, days: float) -> None:
+        """The consistency reports of a morning."""
+        for company in Company.objects.filter(reference__in=REFERENCES).order_by("reference"):
+            with self.at(days=days) as moment:
+                report_run(company=company, actor=Actor.command("consistency_reports"), now=moment)
 
     def payments(self) -> None:
         """Events of the platform, spread over the month, the last ones a few minutes old."""

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy
 # action of AuditEntry → what happened; « %(object)s » stands for the object's designation then.
 ACTIONS: dict[str, Promise] = {
     "company.created": gettext_lazy("Société créée"),
+    "consistency.checked": gettext_lazy("Consistance des données vérifiée : %(object)s"),
     "company.updated": gettext_lazy("Infos Société modifiées"),
     "company.status_changed": gettext_lazy("État de la société changé"),
     "contact.created": gettext_lazy("Contact ajouté : %(object)s"),

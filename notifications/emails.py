@@ -6,6 +6,7 @@
 
 import re
 import textwrap
+import zoneinfo
 from dataclasses import replace
 from email.header import Header
 from email.utils import formataddr, parseaddr
@@ -49,6 +50,9 @@ def compose(
     """
     # A message of the platform to many companies has no company's zone to tell times in.
     zone = event.company.time_zone if event.company else settings.TIME_ZONE
+    if zone not in zoneinfo.available_timezones():
+        # Zones are renamed now and then; that must not hold up mail. The consistency report says so.
+        zone = settings.TIME_ZONE
     with translation.override(language), timezone.override(zone):
         content = _inert(COMPOSERS[notification](Context(event, rule, account)))
         blocks = markup.parse(content.body, _plain)

@@ -49,6 +49,7 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "account.password_reset_requested": ("account_security",),
     "account.second_factor_changed": ("account_security",),
     "address.checked": ("address_check",),
+    "consistency.errors_found": ("consistency_report",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
     "payment_order.problem": ("payment_order_problem",),
     "ipn.failed": ("ipn_failure",),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import call_views, public_views, views
+from . import call_views, consistency_views, public_views, views
 
 urlpatterns = [
     path("notifications/addresses/", views.addresses, name="addresses"),
@@ -19,4 +19,6 @@ urlpatterns = [
     path("status/feed/", public_views.feed, name="status_feed"),
     path("newsletter/unsubscribe/<str:token>/", public_views.unsubscribe, name="newsletter_unsubscribe"),
     path("notifications/journal/<uuid:key>/cancel/", views.delivery_cancel, name="delivery_cancel"),
+    path("reports/consistency/", consistency_views.report, name="consistency_report"),
+    path("reports/consistency/run/", consistency_views.run, name="consistency_run"),
 ]

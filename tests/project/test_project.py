@@ -13,8 +13,8 @@ from backoffice import dev
 ROOT = Path(settings.BASE_DIR)
 APPS = ("backoffice", "companies", "shops", "notifications")
 PURE = (
-    "addresses", "catalogue", "currencies", "default_texts", "facts", "linter", "net_ranges", "payloads", "resolver",
-    "retry", "signing", "targets", "templating",
+    "addresses", "catalogue", "consistency", "currencies", "default_texts", "facts", "linter", "net_ranges", "payloads",
+    "resolver", "retry", "signing", "targets", "templating",
 )  # fmt: skip
 # Parts of an app with layers of their own.
 PARTS = ("shops/orders",)

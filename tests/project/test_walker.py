@@ -111,6 +111,8 @@ EXPECTED: dict[str, Expected] = {
     "notifications/journal/<uuid:key>/html/": OBJECT,
     "notifications/journal/<uuid:key>/resend/": MANAGER_CONFIRM,
     "notifications/journal/<uuid:key>/cancel/": MANAGER_CONFIRM,
+    "reports/consistency/": PAGE,
+    "reports/consistency/run/": ADMIN_POST,
     "status/": PUBLIC,
     "status/feed/": PUBLIC,
     "newsletter/unsubscribe/<str:token>/": PUBLIC,
