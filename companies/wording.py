@@ -74,7 +74,7 @@ ACTIONS: dict[str, Promise] = {
     "payment_order_template.updated": gettext_lazy("Modèle d'ordre de paiement modifié : %(object)s"),
     "payment_order_template.deleted": gettext_lazy("Modèle d'ordre de paiement supprimé : %(object)s"),
     "call.replayed": gettext_lazy("URL de notification exécutée : %(object)s"),
-    "call.tested": gettext_lazy("URL de notification essayée : %(object)s"),
+    "rule.tested": gettext_lazy("Règle de notification essayée : %(object)s"),
     "calls.replayed": gettext_lazy("Appels rejoués"),
     "calls.replay_stopped": gettext_lazy("Rejeu d'appels arrêté"),
     "api_token.created": gettext_lazy("Jeton d'API créé : %(object)s"),

@@ -9,11 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import F, Max
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from companies import audit
@@ -21,7 +19,7 @@ from companies.audit import Actor
 
 from . import calls, doorbell, retry
 from .catalogue import Channel
-from .models import Attempt, CallHealth, Delivery, Event, NotificationRule
+from .models import Attempt, CallHealth, Delivery
 from .services import dedupe_key, publish
 from .transports.http import Answer
 
@@ -337,6 +335,7 @@ def _replay_row(delivery: Delivery, found: calls.Target) -> Delivery:
     row.call = {
         "profile": delivery.call.get("profile", "standard"),
         "auto_retry": False,
+        "http_confirmed": bool(delivery.rule and delivery.rule.http_confirmed),
         **(
             {name: delivery.call[name] for name in ("format", "fields", "answer") if name in delivery.call}
             if same
@@ -413,73 +412,3 @@ def calls_replay(*, deliveries: Iterable[Delivery], actor: Actor, url: str = "or
         )
         transaction.on_commit(doorbell.ring, robust=True)
     return run, len(rows), left_out
-
-
-@transaction.atomic
-def call_test(*, rule: NotificationRule, mode: str, actor: Actor) -> Delivery:
-    """Call the URL of a rule as it is being edited, marked as a test: once, whatever comes of it.
-
-    Args:
-        rule: with the values typed, saved or not; its shop is saved. A rule that is not saved yet
-            leaves the delivery without one.
-
-    Raises ValidationError when there is no URL to call for the mode.
-    """
-    shop = rule.shop
-    company = shop.company
-    if company.status != "active" or shop.status != "active":
-        raise ValidationError(_("La société ou la boutique est suspendue ou fermée : rien n'est appelé."))
-    trigger = rule.triggers[0] if rule.triggers else "payment.accepted"
-    data = test_data(rule)
-    found = calls.target(rule, mode, data.get("source"))
-    if not found.url:
-        raise ValidationError(_("Aucune URL n'est renseignée pour le mode %(mode)s.") % {"mode": mode})
-    event = Event(
-        company=company,
-        shop=shop,
-        event_id=f"bom-{uuid.uuid4()}",
-        type=trigger,
-        mode=mode,
-        occurred_at=timezone.now(),
-        data=data,
-    )
-    event.save(force_insert=True)
-    row = Delivery(
-        event=event,
-        company=company,
-        shop=shop,
-        notification=calls.NOTIFICATION,
-        rule=rule if rule.pk else None,
-        channel=Channel.IPN,
-        mode=mode,
-        resolution={"source": "url", "reason": "call_test", "params": {"rule": rule.label, "shop": shop.name}},
-        is_test=True,
-    )
-    calls.aim(row, found)
-    row.call = {"profile": rule.profile, "auto_retry": False, **calls.content(event, found.format)}
-    row.dedupe_key = dedupe_key(event.pk, row.notification, row.pk)
-    row.save(force_insert=True)
-    audit.record(actor=actor, action="call.tested", obj=row, company=company, changes={"url": [None, found.url]})
-    transaction.on_commit(doorbell.ring, robust=True)
-    return row
-
-
-def test_data(rule: NotificationRule) -> dict[str, Any]:
-    """Sample data of a test event that would meet the conditions a rule states by equality."""
-    data: dict[str, Any] = {
-        "transaction_id": "000000",
-        "order_id": "TEST",
-        "amount": 1990,
-        "currency": "EUR",
-        "buyer_email": "",
-    }
-    for condition in rule.condition_facts:
-        if condition.operator in ("eq", "in") and condition.variable != "mode":
-            value = condition.value
-            data[condition.variable] = value[0] if isinstance(value, tuple) else value
-    return {name: value for name, value in data.items() if value != ""}
-
-
-def settle_seconds() -> int:
-    """How long a page waits for the outcome of a call before it says that no worker answers."""
-    return int(settings.IPN_TIMEOUT) + 20

@@ -132,18 +132,22 @@ class CallWorker:
         tally: Counter[str] = Counter()
         keys = calls.keys_of(batch) if batch else {}
         started: list[tuple[uuid.UUID, calls.Request]] = []
-        without_key = []
+        not_made = []
         for delivery in batch:
             try:
                 request = calls.request_of(delivery, keys)
             except calls.MissingKey:
-                without_key.append(Ended(delivery, None, clock()))
+                not_made.append(Ended(delivery, None, clock()))
+                continue
+            except calls.PlainHttp:
+                refused = Answer("PLAIN_HTTP", None, "", "", "", 0, "http:// in PRODUCTION is not confirmed")
+                not_made.append(Ended(delivery, refused, clock()))
                 continue
             except Exception as error:
                 # A defect of ours on one call must not stop the calls behind it.
                 log.exception("request_not_built", delivery=str(delivery.pk))
                 failed = Answer("CALL", None, "", "", "", 0, f"internal error: {type(error).__name__}")
-                without_key.append(Ended(delivery, failed, clock()))
+                not_made.append(Ended(delivery, failed, clock()))
                 continue
             self._in_flight[delivery.pk] = delivery
             started.append((delivery.pk, request))
@@ -151,8 +155,8 @@ class CallWorker:
             # The loop is woken once for all of them.
             self._running_loop().call_soon_threadsafe(self._begin, started)
             tally["started"] = len(started)
-        if without_key:
-            tally.update(call_services.record(without_key, self.owner).values())
+        if not_made:
+            tally.update(call_services.record(not_made, self.owner).values())
         return tally
 
     def _note_speed(self, item: Ended) -> None:

@@ -87,8 +87,7 @@ def plan(
     )
     if decision.delivers:
         aim(row, found)
-        policy = {"profile": rule.profile, "auto_retry": rule.auto_retry}
-        row.call = {**policy, **content(event, found.format)}
+        row.call = {**frozen(rule), **content(event, found.format)}
     return row
 
 
@@ -96,6 +95,11 @@ def aim(row: Delivery, found: Target) -> None:
     """Point a row at a URL."""
     row.address = row.normalised_address = found.url
     row.endpoint = endpoint_of(found.url)[:300]
+
+
+def frozen(rule: NotificationRule) -> dict[str, Any]:
+    """What a call keeps of its rule: how it is repeated, and whether it may go out unencrypted."""
+    return {"profile": rule.profile, "auto_retry": rule.auto_retry, "http_confirmed": rule.http_confirmed}
 
 
 def content(event: Event, call_format: str) -> dict[str, Any]:
@@ -139,6 +143,10 @@ class MissingKey(Exception):
     """The shop has no key for the format and mode of the call."""
 
 
+class PlainHttp(Exception):
+    """A PRODUCTION call to an http:// URL that the merchant has not confirmed."""
+
+
 def keys_of(deliveries: Iterable[Delivery]) -> dict[tuple[int, str], ShopKey]:
     """The keys that these calls may need, by (shop, kind); decrypted only when used."""
     shops = {delivery.shop_id for delivery in deliveries}
@@ -151,10 +159,14 @@ def request_of(delivery: Delivery, keys: Mapping[tuple[int, str], ShopKey]) -> R
     The hash is the same whenever the same attempt is made again, so that a receiver recognises
     the one duplicate there can be: a call answered just before its worker died.
 
-    Raises MissingKey.
+    Raises MissingKey, PlainHttp.
     """
     shop = delivery.shop
     assert shop
+    plain = delivery.mode == "PRODUCTION" and delivery.address.lower().startswith("http://")
+    if plain and not delivery.call.get("http_confirmed") and not settings.IPN_ALLOW_PRIVATE_NETWORKS:
+        # Saving a rule refuses it already; the door itself does not know the mode.
+        raise PlainHttp
     number = delivery.attempt_count + 1
     call_format = delivery.call["format"]
     key = keys.get((shop.pk, _KEY_KINDS[call_format, delivery.mode]))
@@ -205,6 +217,7 @@ _ERROR_LABELS = {
     "NO_URL": gettext_lazy("URL non définie"),
     "FORM_URLS_ONLY": gettext_lazy("N/A"),
     NO_KEY: gettext_lazy("Clé absente"),
+    "PLAIN_HTTP": gettext_lazy("Appel de PRODUCTION en http:// non confirmé"),
 }
 _REDIRECT_LABELS = {
     301: gettext_lazy("Envoyé (redirection permanente)"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import content_views, wizard_views
+from . import content_views, test_views, wizard_views
 from . import rule_views as views
 
 # Before the pages of one rule: an identifier of a shop is eight digits, so neither word is one.
@@ -14,6 +14,11 @@ urlpatterns = [
         "settings/notification-rules/create/<str:site_id>/<uuid:draft>/<slug:step>/",
         wizard_views.rule_create,
         name="rule_create",
+    ),
+    path(
+        "settings/notification-rules/<str:site_id>/tests/<uuid:run>/",
+        test_views.rule_test_result,
+        name="rule_test_result",
     ),
     path("settings/notification-rules/<str:site_id>/<slug:reference>/", views.rule, name="rule"),
     path("settings/notification-rules/<str:site_id>/<slug:reference>/switch/", views.rule_switch, name="rule_switch"),

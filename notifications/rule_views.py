@@ -21,7 +21,7 @@ from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from shops.models import Shop
 
-from . import impact, rule_screens, services
+from . import impact, rule_screens, services, test_views
 from .catalogue import RULE_TYPE_LABELS, RuleType
 from .condition_forms import Conditions, changed_rows, variable_choices
 from .models import NotificationRule
@@ -172,12 +172,14 @@ def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
         raise PermissionDenied
     whole = shop_rules(found.shop)
     data: QueryDict | None = None
-    saving = False
+    saving = testing = False
+    test: dict[str, Any] = {}
     if request.method == "POST":
         changed = changed_rows(request.POST)
         part = request.GET.get("part", "")
+        testing = "test" in request.POST
         data = request.POST if changed is None else changed
-        saving = changed is None and not part
+        saving = changed is None and not part and not testing
         if part == "conditions":
             return render_conditions(request, Conditions.posted(data), added=changed is not None)
         if part == "impact":
@@ -188,6 +190,12 @@ def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
         valid = [form.is_valid(), conditions.is_valid()]
         if all(valid) and _save(request, found, form, form.saved() | {"conditions": conditions.value()}):
             return redirect(list_url(found.shop, reference))
+    elif testing:
+        valid = [form.is_valid(), conditions.is_valid()]
+        typed = form.candidate(conditions=conditions.value()) if all(valid) else None
+        test = test_views.start(request, typed, found.shop)
+        if request.headers.get("HX-Request"):
+            return render(request, test_views.RESULT, test)
     elif data is not None:
         form.unchecked()
         conditions.unchecked()
@@ -197,10 +205,12 @@ def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
         "form": form,
         "conditions": conditions,
         "variables": variable_choices(),
-        "checked": saving,
+        "checked": saving or testing,
+        "may_test": editable and test_views.may_test(request, found, found.shop),
+        **test,
         "rule": found,
         "row": whole.row(found),
-        "preview": rule_screens.preview(whole, form.candidate() if saving else found, found),
+        "preview": rule_screens.preview(whole, form.candidate() if saving or testing else found, found),
         "title": form.initial["label"],
         "shop": found.shop,
         "back": list_url(found.shop, reference),

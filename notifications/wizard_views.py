@@ -21,7 +21,7 @@ from companies import permissions
 from companies.access import CompanyRequest, company_page
 from companies.audit import Actor
 
-from . import impact, rule_screens, services
+from . import impact, rule_screens, services, test_views
 from .catalogue import RULE_TYPE_LABELS, RuleType
 from .condition_forms import changed_rows, variable_choices
 from .models import NotificationRule
@@ -78,6 +78,8 @@ def _posted(request: CompanyRequest, draft: Draft, step: str) -> HttpResponse:
     part = request.GET.get("part", "")
     names = list(STEPS)
     if step == "summary":
+        if "test" in request.POST:
+            return _tested(request, draft)
         if go == "previous":
             return _to(draft, names[names.index(step) - 1])
         return _create(request, draft)
@@ -96,6 +98,15 @@ def _posted(request: CompanyRequest, draft: Draft, step: str) -> HttpResponse:
     if not draft.is_complete(step):
         return _to(draft, step, check=True)
     return _to(draft, names[names.index(step) + 1])
+
+
+def _tested(request: CompanyRequest, draft: Draft) -> HttpResponse:
+    complete = draft.problem(before="summary") is None
+    rule = NotificationRule(shop=draft.shop, **draft.fields()) if complete else None
+    test = test_views.start(request, rule, draft.shop)
+    if request.headers.get("HX-Request"):
+        return render(request, test_views.RESULT, test)
+    return _shown(request, draft, "summary", check=False, test=test)
 
 
 def _create(request: CompanyRequest, draft: Draft) -> HttpResponse:
@@ -151,7 +162,9 @@ def _impact_context(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _shown(request: CompanyRequest, draft: Draft, step: str, *, check: bool) -> HttpResponse:
+def _shown(
+    request: CompanyRequest, draft: Draft, step: str, *, check: bool, test: dict[str, Any] | None = None
+) -> HttpResponse:
     names = list(STEPS)
     reached = draft.problem(before="summary")
     limit = names.index(reached) if reached else len(names) - 1
@@ -201,6 +214,8 @@ def _shown(request: CompanyRequest, draft: Draft, step: str, *, check: bool) -> 
             "row": whole.row(rule),
             "preview": rule_screens.preview(whole, rule, None),
             "links": {name: _url(draft, name) for name in names},
+            "may_test": test_views.may_test(request, rule, draft.shop),
+            **(test or {}),
         }
     form = forms.get("form")
     if form is not None and form.is_bound:

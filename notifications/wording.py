@@ -70,7 +70,7 @@ REASONS = {
     "invalid_buyer_address": gettext_lazy("L'adresse e-mail de l'acheteur n'est pas valide."),
     "no_address": gettext_lazy("Aucune adresse n'est renseignée."),
     "ipn_call_addressee": gettext_lazy("La règle « %(rule)s » de la boutique %(shop)s appelle cette URL."),
-    "call_test": gettext_lazy("Essai demandé depuis le formulaire de la règle « %(rule)s »."),
+    "rule_test": gettext_lazy("Essai demandé depuis le formulaire de la règle « %(rule)s »."),
     "no_url": gettext_lazy("URL non définie : la règle « %(rule)s » n'a pas d'URL pour ce mode."),
     "form_urls_only": gettext_lazy(
         "Aucun appel : le paiement vient du client JavaScript et la règle « %(rule)s » n'a que des URL de formulaire."
@@ -262,6 +262,7 @@ MAIL_REASONS = {
     "account_security_addressee": gettext_lazy("votre adresse est celle du compte %(login)s"),
     "former_address": gettext_lazy("votre adresse était celle du compte %(login)s"),
     "address_check_addressee": gettext_lazy("votre adresse a été saisie pour être vérifiée"),
+    "rule_test": gettext_lazy("un essai de la règle « %(rule)s » de la boutique %(shop)s a été demandé"),
 }
 
 

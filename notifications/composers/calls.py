@@ -195,6 +195,9 @@ def cause(code: str) -> str:
         "FORBIDDEN_ADDRESS": _(
             "Cause : le nom du serveur mène à une adresse privée ou réservée, que la plateforme n'appelle pas."
         ),
+        "PLAIN_HTTP": _(
+            "Cause : une URL de PRODUCTION en http:// n'est appelée que si vous l'avez confirmé dans la règle."
+        ),
         "SERVER_401": _("Cause probable : l'URL est protégée par un mot de passe (.htaccess) ou exige une session."),
         "SERVER_403": _(
             "Cause probable : un pare-feu applicatif, un fichier .htaccess ou un filtrage d'adresses IP refuse l'appel."

@@ -527,21 +527,6 @@ def test_a_replay_goes_to_the_original_or_to_the_current_url(
         call_services.call_replay(delivery=Delivery.objects.get(pk=call_of(event).pk), actor=ACTOR, url="current")
 
 
-def test_a_test_call_is_marked_made_once_and_leaves_health_alone(
-    rule: NotificationRule, endpoint: Endpoint, deliver: Any, smtp_server: SmtpServer
-) -> None:
-    endpoint.status = 500
-    rule.url_test = endpoint.url("/typed-but-not-saved")
-    made = call_services.call_test(rule=rule, mode="TEST", actor=ACTOR)
-    assert deliver() == "sent=0 retry=0 dead=1"
-    (request,) = endpoint.requests
-    assert request.path == "/typed-but-not-saved"
-    assert request.headers["x-bom-test"] == "true"
-    made.refresh_from_db()
-    assert (made.status, made.is_test) == ("dead", True)
-    assert not CallHealth.objects.exists() and smtp_server.received == []
-
-
 # --- Many calls -----------------------------------------------------------------------------------
 
 

@@ -138,6 +138,7 @@ EXPECTED: dict[str, Expected] = {
     "orders/<str:token>/problem/done/": GONE,
     "notifications/journal/<uuid:key>/replay/": (302, 403, 404, 404, 404, 404),  # a mail is no call
     "notifications/journal/replay/": (302, 403, 200, 200, 200, 404),
+    "settings/notification-rules/<str:site_id>/tests/<uuid:run>/": MANAGER_CONFIRM,
     "notifications/replays/<uuid:run>/": OBJECT,
     "notifications/replays/<uuid:run>/stop/": (302, 403, 405, 405, 405, 404),
     "companies/": PAGE,
@@ -189,9 +190,11 @@ def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
     }
 
 
-def _run(shop: Any) -> uuid.UUID:
+def _run(shop: Any, **fields: Any) -> uuid.UUID:
     run = uuid.uuid4()
-    DeliveryFactory(event=EventFactory(shop=shop), channel="ipn", notification="ipn_call", run=run, message=None)
+    DeliveryFactory(
+        event=EventFactory(shop=shop), channel="ipn", notification="ipn_call", run=run, message=None, **fields
+    )
     return run
 
 
@@ -224,6 +227,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{order_template(shop).pk}",
         "<uuid:draft>/<slug:step>": lambda: f"{uuid4()}/type",
         "replays/<uuid:run>": lambda: f"replays/{_run(shop)}",
+        "tests/<uuid:run>": lambda: f"tests/{_run(shop, is_test=True)}",
         "<str:site_id>": lambda: shop.site_id,
         "<slug:reference>": lambda: rule.reference,
         "<reference>": lambda: company.reference,
