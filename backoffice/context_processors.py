@@ -24,6 +24,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "shell_membership": lambda: access.current_membership(request),
         "shell_memberships": lambda: _memberships(request),
         "shell_notices": lambda: _notices(request),
+        "shell_closed": lambda: _is_closed(request),
         "shell_menu": menu.visible_menu,
         "shell_entry": current[1] if current else None,
         "shell_trail": menu.trail(request.path),
@@ -46,3 +47,9 @@ def _notices(request: HttpRequest) -> list[status.Notice]:
     """What the state of the company, and of the shop the page is about, means for the merchant."""
     membership = access.current_membership(request) if request.user.is_authenticated else None
     return status.notices(membership.company, getattr(request, "shop", None)) if membership else []
+
+
+def _is_closed(request: HttpRequest) -> bool:
+    """Whether the page is read only for everybody, whatever their rights."""
+    membership = access.current_membership(request) if request.user.is_authenticated else None
+    return membership is not None and bool(status.closed_sentence(membership.company, getattr(request, "shop", None)))

@@ -155,13 +155,18 @@ def forget(membership: Membership) -> None:
     membership.__dict__.pop("_sites", None)
 
 
+_LEFT_WHEN_CLOSED = (permissions.VIEW, permissions.MANAGE_USERS)
+
+
 def can(membership: Membership, permission: str, shop: Shop | None = None) -> bool:
-    """Whether a membership has a right.
+    """Whether a membership has a right; in a closed company or shop only looking and accounts are left.
 
     Args:
         shop: asks for this shop. Without one, the answer is about the whole: for a right on shops it
             is yes only when it holds on each shop that the user sees.
     """
+    if permission not in _LEFT_WHEN_CLOSED and closed_sentence(membership.company, shop):
+        return False
     if shop is None or permission in permissions.COMPANY_LEVEL:
         return access_of(membership).everywhere(permission)
     return shop.company_id == membership.company_id and permission in access_of(membership).on(shop.pk)
@@ -220,12 +225,12 @@ def shop_or_404(request: CompanyRequest, site_id: str, permission: str = permiss
     if shop is None:
         _point_elsewhere(request, site_id)
         raise Http404
-    if not can(request.membership, permission, shop):
-        raise PermissionDenied
     # The shell shows on every page of the shop what its state means.
     request.shop = shop
-    if request.method not in SAFE_METHODS:
+    if request.method not in SAFE_METHODS or permission not in _LEFT_WHEN_CLOSED:
         _refuse_closed(request, shop)
+    if not can(request.membership, permission, shop):
+        raise PermissionDenied
     return shop
 
 

@@ -26,7 +26,7 @@ from shops import services as shop_services
 from shops.models import Shop, ShopKey
 from shops.orders import demo as orders_demo
 
-from . import services
+from . import demo_accounts, services
 from .audit import Actor
 from .models import AuditEntry, Company, Contact, User
 from .provisioning import provision
@@ -304,6 +304,7 @@ class _Story:
             )
         self.checked(days=30.6)
         self.settings_changed()
+        demo_accounts.tell(self.at, _actor("claire", "192.0.2.17"))
         self.checked(days=18.3)
         self.payments()
         self.tests_of_the_new_shop()

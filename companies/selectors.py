@@ -89,6 +89,7 @@ class UserRow:
     membership: Membership | None
     role: str
     shops: str
+    own: str = ""
     names: list[str] = field(default_factory=list)
 
 
@@ -115,10 +116,15 @@ def _user_row(account: User, member: Any) -> UserRow:
     names = [grant.shop.name for grant in member.first_grants] if not member.all_shops else []
     counted = ngettext("%(n)d boutique", "%(n)d boutiques", member.named) % {"n": member.named}
     shops = _("Toutes") if member.all_shops else counted if member.named else _("Aucune")
-    if member.own:
-        own = ngettext("dont %(n)d à droits particuliers", "dont %(n)d à droits particuliers", member.own)
-        shops = f"{shops}, {own % {'n': member.own}}"
-    return UserRow(account, member, role_label(member), shops, names if member.named <= NAMED_SHOPS else [])
+    own = ngettext("dont %(n)d à droits particuliers", "dont %(n)d à droits particuliers", member.own)
+    return UserRow(
+        account,
+        member,
+        role_label(member),
+        shops,
+        own % {"n": member.own} if member.own else "",
+        names if member.named <= NAMED_SHOPS else [],
+    )
 
 
 def role_label(membership: Membership) -> str:
@@ -327,7 +333,7 @@ def sftp_csv(found: QuerySet[SftpAccount]) -> Iterator[list[str]]:
 
 
 # Names of columns in the URL → fields. Accounts that never logged in come last either way.
-USER_SORTS = {"login": "login", "name": "last_name", "email": "email", "last_login": "last_login", "state": "is_active"}
+USER_SORTS = {"login": "login", "email": "email", "last_login": "last_login", "state": "is_active"}
 SFTP_SORTS = {"login": "login", "email": "email", "password": "password_set_at"}
 
 

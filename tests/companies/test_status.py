@@ -128,7 +128,7 @@ def test_nothing_is_resent_by_hand(
     with pytest.raises(ValidationError, match="suspendue ou fermée"):
         delivery_resend(delivery=Delivery.objects.get(pk=sent.pk), actor=actor_of(StaffFactory()))
     page = client_for(admin).post(f"/notifications/journal/{sent.pk}/resend/", follow=True)
-    assert "suspendue ou fermée" in text(page)
+    assert page.status_code == 403 if state == Status.CLOSED else "suspendue ou fermée" in text(page)
     assert Delivery.objects.count() == 1
 
 
@@ -281,8 +281,22 @@ def test_the_pages_of_a_closed_shop_say_it_and_others_do_not(
     assert "La boutique Paris est fermée" in text(client.get("/settings/shops/10000001/configuration/"))
     assert "La boutique Paris est fermée" in text(client.get("/settings/notification-rules/", {"shop": "10000001"}))
     assert "est fermée" not in text(client.get("/settings/shops/10000002/configuration/"))
+    page = text(client.get("/settings/shops/10000001/configuration/"))
+    assert "data-save-bar" not in page and "votre rôle ne permet pas" not in page
+    assert "data-save-bar" in text(client.get("/settings/shops/10000002/configuration/"))
     answer = client.post("/settings/shops/10000001/configuration/", {"name": "X"})
     assert answer.status_code == 403 and "La boutique Paris est fermée" in text(answer)
+
+
+def test_a_closed_company_is_read_and_its_accounts_are_still_looked_after(
+    client_for: ClientFor, company: Company, shop: Shop, admin: User
+) -> None:
+    put(company, Status.CLOSED)
+    client = client_for(admin)
+    page = text(client.get("/settings/company/"))
+    assert "data-save-bar" not in page and "votre rôle ne permet pas" not in page
+    assert client.get("/settings/company/users/").status_code == 200
+    assert "data-save-bar" not in text(client.get("/settings/shops/10000001/configuration/"))
 
 
 def test_a_state_needs_a_reason_and_is_written_once(company: Company) -> None:
