@@ -573,7 +573,17 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("company",)
     date_hierarchy = "at"
     search_fields = ("actor_label", "object_label", "company__name", "company__reference", "action")
-    fields = ("at", "company_link", "actor_label", "ip_address", "action", "object_type", "object_label", "what")
+    fields = (
+        "at",
+        "company_link",
+        "shop",
+        "actor_label",
+        "ip_address",
+        "action",
+        "object_type",
+        "object_label",
+        "what",
+    )
     readonly_fields = ("company_link", "what")
 
     @admin.display(description=gettext_lazy("société"))

@@ -1,5 +1,11 @@
 """The history: who changed what. Services write it in the transaction of the change itself."""
 
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -7,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .models import AuditEntry, Company, User
@@ -49,27 +56,53 @@ class StaleVersion(ValidationError):
 
 Changes = dict[str, list[Any]]
 
+_clock: ContextVar[datetime | None] = ContextVar("history_clock", default=None)
+
+
+@contextmanager
+def written_at(moment: datetime) -> Iterator[None]:
+    """Entries of the block carry this time instead of now: believable histories for demonstrations."""
+    token = _clock.set(moment)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
+
 
 def record(
     *, actor: Actor, action: str, obj: models.Model, company: Company | None, changes: Changes | None = None
 ) -> AuditEntry:
-    """Append one entry.
+    """Append one entry. The shop it is about is the object itself or the one it belongs to.
 
     Args:
         action: `<object>.<verb>`, e.g. `shop.updated`; `wording` of the history page knows it.
         changes: field → [before, after], both fit for JSON; secrets already masked.
     """
-    return AuditEntry.objects.create(
+    is_shop = obj._meta.label_lower == "shops.shop"
+    entry = AuditEntry(
         company=company,
+        shop_id=obj.pk if is_shop else getattr(obj, "shop_id", None),
         actor=actor.user,
         actor_label=actor.label[:200],
-        ip_address=actor.ip_address,
+        # As the column will give it back, for the digest.
+        ip_address=AuditEntry._meta.get_field("ip_address").to_python(actor.ip_address),
+        at=_clock.get() or timezone.now(),
         action=action,
         object_type=obj._meta.model_name or "",
         object_id=str(obj.pk),
-        object_label=str(obj)[:200],
+        object_label=str(getattr(obj, "history_label", obj))[:200],
         changes=changes or {},
+        salt=secrets.token_hex(16),
     )
+    entry.content_digest = content_digest(entry)
+    entry.save(force_insert=True)
+    return entry
+
+
+def content_digest(entry: AuditEntry) -> str:
+    """The digest of an entry's words under its salt: what erasing an address takes away."""
+    words = [entry.salt, entry.actor_label, entry.ip_address, entry.object_label, entry.changes]
+    return hashlib.sha256(json.dumps(words, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -27,8 +27,8 @@ from shops.models import Shop, ShopKey
 from shops.orders import demo as orders_demo
 
 from . import demo_accounts, services
-from .audit import Actor
-from .models import AuditEntry, Company, Contact, User
+from .audit import Actor, written_at
+from .models import Company, Contact, User
 from .provisioning import provision
 
 REFERENCES = ("maison-lumiere", "atelier-boreal")
@@ -321,10 +321,9 @@ class _Story:
     def at(self, days: float = 0, minutes: float = 0) -> Iterator[datetime]:
         """Move what the block writes to that long before now: history, events, deliveries."""
         moment = self.now - timedelta(days=days, minutes=minutes)
-        entries = _last(AuditEntry)
         events = _last(Event)
-        yield moment
-        AuditEntry.objects.filter(pk__gt=entries).update(at=moment)
+        with written_at(moment):
+            yield moment
         Event.objects.filter(pk__gt=events).update(accepted_at=moment)
         Event.objects.filter(pk__gt=events, external=False).update(occurred_at=moment)
         Delivery.objects.filter(event__pk__gt=events).update(created_at=moment)
@@ -342,27 +341,6 @@ class _Story:
         company = Company.objects.get(reference="maison-lumiere")
         shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
         claire, paul = _actor("claire", "192.0.2.17"), _actor("paul", "192.0.2.44")
-        with self.at(days=30.4):
-            # The manager is told of large baskets by two rules: the page of the rules says so.
-            notification_services.rule_create(
-                shop=shops[ONLINE],
-                actor=claire,
-                reference="gros-paniers",
-                type="merchant_email",
-                label="Gros paniers",
-                triggers=["payment.accepted"],
-                conditions=[{"variable": "amount", "operator": "gt", "value": 50000}],
-                recipients=["@shop_manager", "compta+paiements@lumiere.example"],
-            )
-            notification_services.rule_create(
-                shop=shops[PARIS],
-                actor=paul,
-                reference="notification-dun-ordre-de-paiement",
-                type="merchant_email",
-                label="Notification d'un ordre de paiement",
-                triggers=["payment.accepted", "payment.refused"],
-                conditions=[{"variable": "source", "operator": "in", "value": ["PAYMENT_ORDER"]}],
-            )
         with self.at(days=27.2):
             shop_services.contract_save(
                 shop=shops[PARIS], actor=claire, number="5785350", network="CB", three_d_secure=True

@@ -360,6 +360,9 @@ class HistoryFilter(forms.Form):
 
     q = forms.CharField(max_length=254, required=False)
     object = forms.CharField(max_length=40, required=False)
+    who = forms.CharField(max_length=200, required=False)
+    field = forms.CharField(max_length=40, required=False)
+    shop = forms.CharField(max_length=8, required=False)
     since = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
     until = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
 

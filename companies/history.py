@@ -1,5 +1,6 @@
 """The history of a company: which entries a user sees, and what they say in words."""
 
+import json
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -13,11 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
-from notifications.models import NotificationRule
 from notifications.templating import FIELDS
 from notifications.wording import conditions_in_words, trigger_label
-from shops.models import ShopKey
-from shops.orders.models import PaymentOrder
+from shops.models import Shop, ShopKey
 
 from . import access, permissions
 from .models import AuditEntry, Contact, Membership, Role
@@ -62,42 +61,82 @@ _LABELS = {
     "passkey": gettext_lazy("nom de la clé d'accès"),
     "second_factor": gettext_lazy("double authentification"),
 }
+# code in the URL → label, names under which changes are stored
+FIELD_GROUPS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "email": (gettext_lazy("adresse e-mail"), ("email", "manager_email")),
+    "incident_emails": (gettext_lazy("adresses d'incident"), ("incident_emails",)),
+    "recipients": (gettext_lazy("destinataires d'une règle"), ("recipients",)),
+    "enabled": (gettext_lazy("règle activée ou désactivée"), ("enabled",)),
+    "triggers": (gettext_lazy("événements d'une règle"), ("triggers",)),
+    "urls": (
+        gettext_lazy("URL de notification"),
+        ("url_test", "url_production", "rest_url_test", "rest_url_production"),
+    ),
+    "role": (gettext_lazy("rôle et droits"), ("role", "rights", "shops", "access", "all_shops")),
+    "password": (gettext_lazy("mot de passe"), ("password",)),
+    "key": (gettext_lazy("clé"), ("value", "algorithm_test", "algorithm_production")),
+    "status": (gettext_lazy("état"), ("status", "is_active")),
+    "three_d_secure": (gettext_lazy("3D Secure"), ("three_d_secure",)),
+    "name": (gettext_lazy("nom"), ("name", "first_name", "last_name", "label")),
+}
 _TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_lazy("Corps de l'e-mail")}
 
 
 def entries(membership: Membership) -> QuerySet[AuditEntry]:
     """The entries a user may see, newest first: those of other shops and, without the right to
     manage users, those of accounts stay out."""
-    found = AuditEntry.objects.filter(company_id=membership.company_id).select_related("actor")
+    found = AuditEntry.objects.filter(company_id=membership.company_id).select_related("actor", "shop")
     if not access.can(membership, permissions.MANAGE_USERS):
         found = found.exclude(object_type__in=("user", "sftpaccount", "apitoken"))
     if not access.sees_all_shops(membership):
-        shops = access.shops_of(membership)
-        shop_ids = [str(key) for key in shops.values_list("pk", flat=True)]
-        rule_ids = NotificationRule.objects.filter(shop__in=shops).values_list("pk", flat=True)
-        key_ids = ShopKey.objects.filter(shop__in=shops).values_list("pk", flat=True)
-        # The newest ones: a query holds only so many keys.
-        order_ids = PaymentOrder.objects.filter(shop__in=shops).values_list("pk", flat=True)[:500]
-        found = found.filter(
-            ~Q(object_type__in=_SHOP_OBJECTS)
-            | Q(object_type="shop", object_id__in=shop_ids)
-            | Q(object_type="notificationrule", object_id__in=[str(key) for key in rule_ids])
-            | Q(object_type="shopkey", object_id__in=[str(key) for key in key_ids])
-            | Q(object_type="paymentorder", object_id__in=[str(key) for key in order_ids])
-        )
+        found = found.filter(~Q(object_type__in=_SHOP_OBJECTS) | Q(shop__in=access.shops_of(membership).values("pk")))
     return found.order_by("-at", "-pk")
 
 
 def filtered(
-    found: QuerySet[AuditEntry], *, q: str = "", kind: str = "", since: date | str = "", until: date | str = ""
+    found: QuerySet[AuditEntry],
+    *,
+    q: str = "",
+    kind: str = "",
+    who: str = "",
+    field: str = "",
+    shop: str = "",
+    since: date | str = "",
+    until: date | str = "",
 ) -> QuerySet[AuditEntry]:
-    """Narrow by text (author, object, any value changed), kind of object and days (both included)."""
+    """Narrow a history.
+
+    Args:
+        q: text in the author, the object or any value.
+        kind: a key of OBJECTS.
+        who: the exact author, as shown.
+        field: a key of FIELD_GROUPS; entries that changed it.
+        shop: identifier of a shop.
+        since, until: days, both included, in the active time zone.
+    """
+    if q or field:
+        found = found.annotate(text=Cast("changes", TextField()))
     if q:
-        found = found.annotate(text=Cast("changes", TextField())).filter(
-            Q(actor_label__icontains=q) | Q(object_label__icontains=q) | Q(text__icontains=q)
+        # Values are stored as JSON, which may escape what is not ASCII.
+        escaped = json.dumps(q)[1:-1]
+        found = found.filter(
+            Q(actor_label__icontains=q)
+            | Q(object_label__icontains=q)
+            | Q(text__icontains=q)
+            | Q(text__icontains=escaped)
         )
     if kind in OBJECTS:
         found = found.filter(object_type=kind)
+    if who:
+        found = found.filter(actor_label=who)
+    if field in FIELD_GROUPS:
+        name = Q()
+        for stored in FIELD_GROUPS[field][1]:
+            # A key of the JSON object, whole or as the last part of « manager.email ».
+            name |= Q(text__contains=f'"{stored}": ') | Q(text__contains=f'.{stored}": ')
+        found = found.filter(name)
+    if shop:
+        found = found.filter(shop__site_id=shop)
     if isinstance(since, date):
         found = found.filter(at__gte=timezone.make_aware(datetime.combine(since, time.min)))
     if isinstance(until, date):
@@ -105,12 +144,24 @@ def filtered(
     return found
 
 
+def authors(membership: Membership) -> list[str]:
+    """Who stands in the history that a user sees, for its filter."""
+    found = entries(membership).order_by().values_list("actor_label", flat=True).distinct()
+    return sorted(filter(None, found[:200]), key=str.casefold)
+
+
 def last_change(company_id: int, *objects: tuple[str, Any]) -> AuditEntry | None:
-    """The newest entry about any of the (object type, key) given."""
+    """The newest entry about any of the (object type, key) given, for « modifié par … le … »."""
     wanted = Q()
     for kind, key in objects:
         wanted |= Q(object_type=kind, object_id=str(key))
     return AuditEntry.objects.filter(wanted, company_id=company_id).order_by("-at", "-pk").first()
+
+
+def last_change_on(shop: Shop, *kinds: str) -> AuditEntry | None:
+    """The newest entry about objects of these kinds of one shop: its keys, its contracts…"""
+    found = AuditEntry.objects.filter(company_id=shop.company_id, shop=shop, object_type__in=kinds)
+    return found.order_by("-at", "-pk").first()
 
 
 def changes_in_words(entry: AuditEntry) -> list[tuple[str, str, str]]:

@@ -21,6 +21,8 @@ from django.utils.translation import pgettext_lazy
 from backoffice.crypto import EncryptedTextField
 from backoffice.fields import CodeSetField, EmailListField, OneEmailField
 
+from .history_models import HistoryErasure
+
 reference_validator = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
     _(
@@ -121,6 +123,11 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} : {self.email}"
+
+    @property
+    def history_label(self) -> str:
+        """What the history stores; it is put into words in the reader's language."""
+        return f"{self.kind} : {self.email}"
 
     @property
     def full_name(self) -> str:
@@ -380,13 +387,13 @@ class Session(models.Model):
 class AuditEntry(models.Model):
     """One change of a setting: who, when, from where, what, before and after.
 
-    Written by services only, never changed. `changes` maps a field name to `[before, after]`;
-    secrets stand in it masked.
+    Written by `audit.record` only; the database refuses to change or remove it (`history_guard`).
+    `changes` maps a field name to `[before, after]`; secrets stand in it masked.
     """
 
     company = models.ForeignKey(
         Company,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="audit_entries",
@@ -394,7 +401,7 @@ class AuditEntry(models.Model):
     )
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",
@@ -403,11 +410,21 @@ class AuditEntry(models.Model):
     actor_label = models.CharField(_("auteur"), max_length=200)
     at = models.DateTimeField(_("le"), default=timezone.now)
     ip_address = models.GenericIPAddressField(_("depuis"), null=True, blank=True)
+    # The shop it is about, whatever the kind of object.
+    shop = models.ForeignKey(
+        "shops.Shop", on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("boutique")
+    )
     action = models.CharField(_("action"), max_length=60)
     object_type = models.CharField(_("objet"), max_length=40)
     object_id = models.CharField(max_length=64)
     object_label = models.CharField(_("désignation"), max_length=200)
     changes = models.JSONField(_("modifications"), default=dict)
+    # Digest of the words above, salted so that an erased address cannot be guessed from it.
+    content_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    salt = models.CharField(max_length=32, blank=True, editable=False)
+    erasure = models.ForeignKey(
+        HistoryErasure, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
 
     class Meta:
         verbose_name = _("modification")
@@ -417,6 +434,8 @@ class AuditEntry(models.Model):
             # Serves the history page and "modified by" lines: newest first within a company.
             models.Index(fields=["company", "-at"], name="audit_company_newest"),
             models.Index(fields=["object_type", "object_id", "-at"], name="audit_object_newest"),
+            # Serves the history of one shop.
+            models.Index(fields=["shop", "-at"], condition=models.Q(shop__isnull=False), name="audit_shop_newest"),
         ]
 
     def __str__(self) -> str:

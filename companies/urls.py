@@ -95,4 +95,5 @@ urlpatterns += [
         for action in ("reset", "disable", "enable")
     ),
     path("settings/company/history/", views.company_history, name="company_history"),
+    path("settings/company/history/<int:key>/", views.company_history_entry, name="company_history_entry"),
 ]

@@ -1,14 +1,16 @@
 """Paramétrage > Société: Infos Société, accounts, history."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -19,11 +21,11 @@ from backoffice.paging import paginate
 from notifications import addresses, exports, impact
 from notifications.selectors import company_facts, delivery_tables, visible_facts
 
-from . import access, history, permissions, services
+from . import access, history, permissions, services, wording
 from .access import CompanyRequest, company_page
 from .audit import Actor, StaleVersion
 from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm
-from .models import Company, Contact
+from .models import AuditEntry, Company, Contact
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
 
@@ -188,17 +190,15 @@ def _confirm(request: HttpRequest, title: str, sentence: str, action: str, back:
 @require_safe
 def company_history(request: CompanyRequest) -> HttpResponseBase:
     wanted = HistoryFilter(request.GET)
-    values = {name: wanted.value(name) for name in ("q", "object", "since", "until")}
+    values = {name: wanted.value(name) for name in wanted.fields}
     found = history.filtered(
         history.entries(request.membership),
-        q=values["q"],
         kind=values["object"],
-        since=values["since"],
-        until=values["until"],
+        **{name: values[name] for name in ("q", "who", "field", "shop", "since", "until")},
     )
     if request.GET.get("format") == "csv":
         return StreamingHttpResponse(
-            (line for _first, line in _csv_lines(found)),
+            exports.csv_lines(_history_rows(found)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="historique-{request.company.reference}.csv"'},
         )
@@ -209,24 +209,43 @@ def company_history(request: CompanyRequest) -> HttpResponseBase:
         "values": values,
         "active": any(values.values()),
         "objects": history.OBJECTS,
+        "fields": [(code, label) for code, (label, _names) in history.FIELD_GROUPS.items()],
+        "authors": history.authors(request.membership),
+        "shops": access.shops_of(request.membership)[:200],
     }
     return render(request, "companies/history.html", context)
 
 
-def _csv_lines(found: Any) -> Any:
-    from .wording import action_sentence
+@company_page()
+@require_safe
+def company_history_entry(request: CompanyRequest, key: int) -> HttpResponse:
+    entry = get_object_or_404(history.entries(request.membership), pk=key)
+    others = history.entries(request.membership).filter(object_type=entry.object_type, object_id=entry.object_id)
+    context = {
+        "entry": entry,
+        "kind": history.OBJECTS.get(entry.object_type, entry.object_type),
+        "label": wording.object_label(entry.object_type, entry.object_label),
+        "changes": history.changes_in_words(entry),
+        "others": others.exclude(pk=entry.pk)[:10],
+    }
+    return render(request, "companies/history_entry.html", context)
 
-    header = ["at", "actor", "action", "sentence", "changes"]
-    rows = [header]
+
+HISTORY_HEADER = ("at", "actor", "ip_address", "action", "object", "shop", "sentence", "field", "before", "after")
+
+
+def _history_rows(found: QuerySet[AuditEntry]) -> Iterator[list[str]]:
+    """Header, then one row for each changed field; an entry without any has one row."""
+    yield list(HISTORY_HEADER)
     for entry in found.iterator(chunk_size=1000):
-        changes = " | ".join(f"{name}: {before} → {after}" for name, before, after in history.changes_in_words(entry))
-        cells = (
-            entry.at.isoformat(timespec="seconds"),
+        about = (
+            exports.utc(entry.at),
             entry.actor_label,
+            entry.ip_address,
             entry.action,
-            action_sentence(entry.action, entry.object_label),
-            changes,
+            entry.object_type,
+            entry.shop.site_id if entry.shop else "",
+            wording.entry_sentence(entry),
         )
-        rows.append([exports.neutral(cell) for cell in cells])
-    for number, line in enumerate(exports.csv_lines(rows)):
-        yield number == 0, line
+        for change in history.changes_in_words(entry) or [("", "", "")]:
+            yield [exports.neutral(cell) for cell in (*about, *change)]

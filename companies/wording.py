@@ -4,6 +4,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .models import AuditEntry, Contact
+
 # action of AuditEntry → what happened; « %(object)s » stands for the object's designation then.
 ACTIONS: dict[str, Promise] = {
     "company.created": gettext_lazy("Société créée"),
@@ -82,8 +84,22 @@ ACTIONS: dict[str, Promise] = {
 }
 
 
-def action_sentence(action: str, object_label: str) -> str:
+def object_label(object_type: str, label: str) -> str:
+    """The designation of an object in the reader's language: kinds are stored as codes."""
+    if object_type == "contact":
+        kind, _sep, rest = label.partition(" : ")
+        return f"{Contact.Kind(kind).label} : {rest}" if kind in Contact.Kind.values else label
+    if object_type == "shopkey":
+        from shops.models import ShopKey
+
+        kind, _sep, rest = label.partition(", ")
+        return f"{ShopKey.Kind(kind).label}, {rest}" if kind in ShopKey.Kind.values else label
+    return label
+
+
+def entry_sentence(entry: AuditEntry) -> str:
     """One entry of the history as a sentence; an unknown action shows its code."""
-    if action not in ACTIONS:
-        return _("%(action)s : %(object)s") % {"action": action, "object": object_label}
-    return str(ACTIONS[action]) % {"object": object_label}
+    label = object_label(entry.object_type, entry.object_label)
+    if entry.action not in ACTIONS:
+        return _("%(action)s : %(object)s") % {"action": entry.action, "object": label}
+    return str(ACTIONS[entry.action]) % {"object": label}

@@ -165,6 +165,11 @@ class ShopKey(models.Model):
         return f"{self.get_kind_display()}, {self.shop}"
 
     @property
+    def history_label(self) -> str:
+        """What the history stores; it is put into words in the reader's language."""
+        return f"{self.kind}, {self.shop}"
+
+    @property
     def is_public(self) -> bool:
         return self.kind in self.PUBLIC
 

@@ -181,7 +181,15 @@ def ago(value: datetime | None, empty: str = "–") -> SafeString | str:
 @register.simple_tag
 def audit_label(entry: AuditEntry) -> str:
     """One entry of the history as a sentence."""
-    return wording.action_sentence(entry.action, entry.object_label)
+    return wording.entry_sentence(entry)
+
+
+@register.inclusion_tag("companies/last_change.html")
+def last_change_on(shop: Any, *kinds: str) -> dict[str, Any]:
+    """« modifié par … le … » of the objects of these kinds that a shop has, e.g. its contracts."""
+    from companies import history
+
+    return {"last_change": history.last_change_on(shop, *kinds)}
 
 
 @register.simple_tag

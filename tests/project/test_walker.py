@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
+from companies.audit import Actor, record
 from companies.models import Company, Role, Session
 from companies.permissions import PERMISSIONS
 from notifications.addresses import normalise
@@ -59,6 +60,7 @@ GONE: Expected = (404, 404, 404, 404, 404, 404)
 EXPECTED: dict[str, Expected] = {
     "settings/company/": PAGE,
     "settings/company/history/": PAGE,
+    "settings/company/history/<int:key>/": OBJECT,
     "settings/shops/": SHOP_CHOICE,
     "settings/notification-rules/": SHOP_CHOICE,
     "notifications/addresses/": PAGE,
@@ -190,6 +192,10 @@ def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
     }
 
 
+def _entry(shop: Any) -> int:
+    return record(actor=Actor.command("test"), action="shop.updated", obj=shop, company=shop.company).pk
+
+
 def _run(shop: Any, **fields: Any) -> uuid.UUID:
     run = uuid.uuid4()
     DeliveryFactory(
@@ -217,6 +223,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
         "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
+        "history/<int:key>": lambda: f"history/{_entry(shop)}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
         "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
@@ -296,6 +303,7 @@ def test_rights_on_one_shop_open_nothing_of_another(
         ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
         ("payment-orders/<uuid:key>/", "/payment-orders/00000000-0000-4000-8000-000000000000/"),
         ("payment-orders/<uuid:key>/edit/", "/payment-orders/00000000-0000-4000-8000-000000000000/edit/"),
+        ("settings/company/history/<int:key>/", "/settings/company/history/99999999/"),
         ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),
     ],
 )
