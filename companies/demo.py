@@ -341,6 +341,27 @@ class _Story:
         company = Company.objects.get(reference="maison-lumiere")
         shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
         claire, paul = _actor("claire", "192.0.2.17"), _actor("paul", "192.0.2.44")
+        with self.at(days=30.4):
+            # The manager is told of large baskets by two rules: the page of the rules says so.
+            notification_services.rule_create(
+                shop=shops[ONLINE],
+                actor=claire,
+                reference="gros-paniers",
+                type="merchant_email",
+                label="Gros paniers",
+                triggers=["payment.accepted"],
+                conditions=[{"variable": "amount", "operator": "gt", "value": 50000}],
+                recipients=["@shop_manager", "compta+paiements@lumiere.example"],
+            )
+            notification_services.rule_create(
+                shop=shops[PARIS],
+                actor=paul,
+                reference="notification-dun-ordre-de-paiement",
+                type="merchant_email",
+                label="Notification d'un ordre de paiement",
+                triggers=["payment.accepted", "payment.refused"],
+                conditions=[{"variable": "source", "operator": "in", "value": ["PAYMENT_ORDER"]}],
+            )
         with self.at(days=27.2):
             shop_services.contract_save(
                 shop=shops[PARIS], actor=claire, number="5785350", network="CB", three_d_secure=True

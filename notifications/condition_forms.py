@@ -93,7 +93,7 @@ class ConditionForm(PlainForm):
         }
 
     def _help(self) -> str:
-        lists = _("Plusieurs valeurs d'une liste : séparez-les par un point-virgule.")
+        lists = _("Liste : séparez les valeurs par « ; ».")
         match self.code:
             case "amount":
                 text = _("Dans la plus petite unité de la devise : 1000 pour %(amount)s EUR.") % {

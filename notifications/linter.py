@@ -26,6 +26,16 @@ REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 _INTERNAL = {trigger.code: EventFacts(trigger.code, "PRODUCTION", {}) for trigger in TRIGGERS if trigger.internal}
 
 
+class Place(StrEnum):
+    """Where to put it right."""
+
+    RULE = "rule"
+    OTHER_RULE = "other"
+    KEYS = "keys"
+    SHOP = "shop"
+    LAST_CALL = "call"
+
+
 class Severity(StrEnum):
     """How much it matters: the rule does not work; it may surprise; it is good to know."""
 
@@ -74,7 +84,10 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on one rule; `params` fill the sentence, `other` is the second rule of a pair."""
+    """One remark on one rule; `params` fill the sentence, `other` is the second rule of a pair.
+
+    `place` says where to put it right.
+    """
 
     code: str
     severity: Severity
@@ -82,6 +95,7 @@ class Finding:
     label: str
     sentence: str | Promise
     advice: str | Promise
+    place: Place
     other: str | None = None
     params: tuple[tuple[str, Any], ...] = ()
 
@@ -155,14 +169,6 @@ def possible_triggers(sheet: Sheet) -> list[str]:
     ]
 
 
-def common_triggers(first: Sheet, second: Sheet) -> list[str]:
-    """The events that fire both rules."""
-    shared = set(possible_triggers(first)) & set(possible_triggers(second))
-    if not shared or exclusive(first.conditions, second.conditions):
-        return []
-    return sort_triggers(list(shared))
-
-
 def _modes(sheet: Sheet) -> list[str]:
     """The modes in which the conditions let the rule fire."""
     return [mode for mode in MODES if not exclusive(sheet.conditions, (ConditionFacts("mode", "eq", mode),))]
@@ -190,6 +196,7 @@ class Check:
         find: the sheets of a shop → for each finding the rule (`sheet`), perhaps `other`, and the
             values of the sentence.
         enabled_only: not said of a rule that is off.
+        place: where to put it right.
     """
 
     code: str
@@ -198,6 +205,7 @@ class Check:
     advice: str | Promise
     find: Callable[[Sequence[Sheet]], Found]
     enabled_only: bool = True
+    place: Place = Place.RULE
 
 
 def _each(condition: Callable[[Sheet], bool | dict[str, Any]]) -> Callable[[Sequence[Sheet]], Found]:
@@ -269,10 +277,11 @@ def _unaddressed(sheet: Sheet) -> bool:
 
 def _pairs(sheets: Sequence[Sheet], kind: str) -> Iterator[tuple[Sheet, Sheet, Promise]]:
     """Enabled rules of one type that the same event fires, with the label of one such event."""
-    live = [sheet for sheet in sheets if sheet.enabled and sheet.type == kind]
-    for first, second in combinations(live, 2):
-        if shared := common_triggers(first, second):
-            yield first, second, TRIGGER_LABELS[shared[0]]
+    live = [(sheet, set(possible_triggers(sheet))) for sheet in sheets if sheet.enabled and sheet.type == kind]
+    for (first, ones), (second, others) in combinations(live, 2):
+        shared = ones & others
+        if shared and not exclusive(first.conditions, second.conditions):
+            yield first, second, TRIGGER_LABELS[sort_triggers(list(shared))[0]]
 
 
 def _told_twice(sheets: Sequence[Sheet]) -> Found:
@@ -331,6 +340,7 @@ CHECKS: tuple[Check, ...] = (
         _("La boutique n'a pas de clé pour signer les appels en mode %(mode)s : ils ne partent pas."),
         _("Générez la clé de ce mode dans les clés de la boutique."),
         _each(_keyless),
+        place=Place.KEYS,
     ),
     Check(
         "javascript_without_rest_url",
@@ -345,6 +355,7 @@ CHECKS: tuple[Check, ...] = (
         _("L'e-mail gestionnaire est le seul destinataire, et il n'est pas renseigné : personne n'est prévenu."),
         _("Renseignez l'e-mail gestionnaire de la boutique, ou ajoutez un destinataire."),
         _each(_unaddressed),
+        place=Place.SHOP,
     ),
     Check(
         "http_in_production",
@@ -368,6 +379,7 @@ CHECKS: tuple[Check, ...] = (
         _("Le dernier appel a été redirigé (code %(status)s) : les redirections ne sont pas suivies."),
         _("Indiquez l'adresse définitive à la place."),
         _each(_redirected),
+        place=Place.LAST_CALL,
     ),
     Check(
         "told_twice",
@@ -375,6 +387,7 @@ CHECKS: tuple[Check, ...] = (
         _("%(address)s reçoit deux e-mails pour « %(trigger)s » : celui-ci et celui de la règle « %(other)s »."),
         _("Désactivez l'une des deux, retirez l'adresse de l'une, ou distinguez leurs conditions."),
         _told_twice,
+        place=Place.OTHER_RULE,
     ),
     Check(
         "called_twice",
@@ -382,6 +395,7 @@ CHECKS: tuple[Check, ...] = (
         _("%(url)s est appelée deux fois pour « %(trigger)s » : par cette règle et par « %(other)s »."),
         _("Désactivez l'une des deux, ou distinguez leurs conditions."),
         _called_twice,
+        place=Place.OTHER_RULE,
     ),
     Check(
         "failure_told_twice",
@@ -392,6 +406,7 @@ CHECKS: tuple[Check, ...] = (
         ),
         _("Désactivez l'une des deux, retirez l'adresse de l'une, ou distinguez leurs conditions."),
         _failure_told_twice,
+        place=Place.OTHER_RULE,
     ),
     Check(
         "buyer_told_twice",
@@ -399,6 +414,7 @@ CHECKS: tuple[Check, ...] = (
         _("L'acheteur reçoit deux e-mails pour « %(trigger)s » : celui-ci et celui de la règle « %(other)s »."),
         _("Désactivez l'une des deux, ou distinguez leurs conditions."),
         _buyer_twice,
+        place=Place.OTHER_RULE,
     ),
     Check(
         "mode_without_url",
@@ -452,6 +468,7 @@ def _finding(check: Check, sheet: Sheet, other: Sheet | None, values: dict[str, 
         sheet.label,
         check.sentence,
         check.advice,
+        check.place,
         other.reference if other else None,
         tuple(params.items()),
     )

@@ -243,11 +243,11 @@ class RulesFilter(forms.Form):
     def is_active(self) -> bool:
         return any(self.value(name) for name in ("q", "state", "address"))
 
-    def keeps(self, rule: NotificationRule, *, remarked: bool = False, shop: str = "") -> bool:
-        """Whether a rule passes the search and the state; `shop` is searched as well."""
+    def keeps(self, rule: NotificationRule, *, remarked: bool = False) -> bool:
+        """Whether a rule of one shop passes the search and the state."""
         needle = screens.folded(self.value("q"))
         if needle:
-            words = [rule.display_label, rule.reference, shop, *rule.recipients, *rule.trigger_labels]
+            words = [rule.display_label, rule.reference, *rule.recipients, *rule.trigger_labels]
             words += [getattr(rule, name) for name in NotificationRule.URL_FIELDS]
             if not any(needle in screens.folded(word) for word in words):
                 return False

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from companies.models import Company
 from shops.models import Shop, ShopKey
 
-from . import addresses, exports, impact, linter, resolver, selectors, wording
-from .catalogue import BY_CODE, NOTIFICATION_OF_RULE_TYPE, SHOP_MANAGER_SYMBOL
+from . import addresses, exports, impact, linter, resolver, screens, selectors, wording
+from .catalogue import BY_CODE, NOTIFICATION_OF_RULE_TYPE, SHOP_MANAGER_SYMBOL, TRIGGER_ORDER
 from .facts import CompanyFacts, RuleFacts
 from .models import Delivery, NotificationRule
 from .resolver import Decision
@@ -34,6 +36,16 @@ class Row:
     conditions: str = ""
     last: Delivery | None = None
     findings: list[linter.Finding] = field(default_factory=list)
+
+
+@dataclass
+class Remark:
+    """A finding with the page where it is put right."""
+
+    finding: linter.Finding
+    rule_url: str
+    url: str = ""
+    link: str = ""
 
 
 @dataclass
@@ -57,6 +69,29 @@ class ShopRules:
             self.last.get(rule.pk),
             [item for item in self.findings if item.reference == rule.reference],
         )
+
+    def remarks(self, findings: Iterable[linter.Finding]) -> list[Remark]:
+        """The findings, each with its link; the page of the rule itself needs none."""
+        last = {rule.reference: self.last.get(rule.pk) for rule in self.rules}
+        labels = {rule.reference: rule.display_label for rule in self.rules}
+        found = []
+        for item in findings:
+            own = reverse("rule", args=[self.shop.site_id, item.reference]) if item.reference else ""
+            remark, delivery = Remark(item, own), last.get(item.reference)
+            match item.place:
+                case linter.Place.KEYS:
+                    remark.url = reverse("shop_keys", args=[self.shop.site_id])
+                    remark.link = _("Clés de la boutique")
+                case linter.Place.SHOP:
+                    remark.url = reverse("shop_configuration", args=[self.shop.site_id])
+                    remark.link = _("Configuration de la boutique")
+                case linter.Place.LAST_CALL if delivery is not None:
+                    remark.url, remark.link = reverse("delivery", args=[delivery.pk]), _("Voir cet appel")
+                case linter.Place.OTHER_RULE if item.other in labels:
+                    remark.url = reverse("rule", args=[self.shop.site_id, item.other])
+                    remark.link = labels[item.other]
+            found.append(remark)
+        return found
 
 
 def rows_of_many(rules: list[NotificationRule], inherited: str) -> list[Row]:
@@ -97,7 +132,7 @@ class Preview:
     changes: list[tuple[str, str, int, int]]
     told: list[Decision]
     untold: list[tuple[Decision, str]]
-    findings: list[linter.Finding]
+    remarks: list[Remark]
     conditions: str
     enabled: bool
     type: str
@@ -127,7 +162,7 @@ def preview(whole: ShopRules, candidate: NotificationRule, replacing: Notificati
         [(email, impact.tables_url(email), gained, lost) for email, gained, lost in difference],
         told,
         [(item, wording.decision_reason(item)) for item in decisions if not item.delivers and item.address],
-        [item for item in linted([*others, sheet]) if item.reference == sheet.reference],
+        whole.remarks(item for item in linted([*others, sheet]) if item.reference == sheet.reference),
         wording.conditions_text(candidate.condition_facts),
         candidate.enabled,
         candidate.type,
@@ -181,6 +216,34 @@ def keys_writing_to(found: QuerySet[NotificationRule], text: str, company: Compa
             needle in ((normal(own) if own else inherited) if entry == SHOP_MANAGER_SYMBOL else normal(entry))
             for entry in recipients
         )
+    }
+
+
+def keys_saying(found: QuerySet[NotificationRule], text: str) -> set[int]:
+    """Keys of the rules in whose label, reference, shop, events, recipients or URLs the text stands.
+
+    Thousands of rules share their words, so each word is translated and folded once.
+    """
+    needle = screens.folded(text)
+    said: dict[str, bool] = {}
+    labelled: dict[str, bool] = {}
+    events = {code for code in TRIGGER_ORDER if needle in screens.folded(wording.trigger_label(code))}
+
+    def says(word: str) -> bool:
+        if word not in said:
+            said[word] = needle in screens.folded(word)
+        return said[word]
+
+    def label_says(label: str) -> bool:
+        if label not in labelled:
+            labelled[label] = says(wording.rule_label(label))
+        return labelled[label]
+
+    columns = ("label", "reference", "shop__name", "shop__site_id", *NotificationRule.URL_FIELDS)
+    return {
+        key
+        for key, triggers, recipients, label, *words in found.values_list("pk", "triggers", "recipients", *columns)
+        if label_says(label) or not events.isdisjoint(triggers) or any(map(says, words)) or any(map(says, recipients))
     }
 
 

@@ -84,7 +84,6 @@ def rules(request: CompanyRequest) -> HttpResponseBase:
     if asked.is_active() and "type" not in request.GET and not counts[kind]:
         # A search without a tab opens the first tab that has an answer.
         kind = next((code for code, count in counts.items() if count), kind)
-    labels = {rule.reference: rule.type for rule in whole.rules}
     context = {
         "shop": shop,
         "choices": choices if len(choices) <= SELECT_LIMIT else [],
@@ -97,7 +96,7 @@ def rules(request: CompanyRequest) -> HttpResponseBase:
         "states": [
             (code, label) for code, label in STATES.items() if code != "without_url" or kind == RuleType.IPN_CALL
         ],
-        "findings": [(item, labels[item.reference]) for item in whole.findings],
+        "remarks": whole.remarks(whole.findings),
         "wanted": wanted,
         "may_edit": may_edit(request, shop),
         "drafts": open_drafts(request, shop),
@@ -129,15 +128,12 @@ def all_rules(request: CompanyRequest) -> HttpResponseBase:
             empty = dict.fromkeys(NotificationRule.URL_FIELDS, "")
             found = found.filter(enabled=True, type=RuleType.IPN_CALL, **empty)
     keys: list[int] | None = None
-    if asked.value("q") or asked.value("address"):
-        light = found.only(
-            "label", "reference", "recipients", "triggers", "enabled", "type", "shop__name", "shop__site_id",
-            *NotificationRule.URL_FIELDS,
-        )  # fmt: skip
-        keys = [rule.pk for rule in light if asked.keeps(rule, shop=f"{rule.shop.name} {rule.shop.site_id}")]
-        if address := asked.value("address"):
-            told = rule_screens.keys_writing_to(found, address, request.company)
-            keys = [key for key in keys if key in told]
+    if q := asked.value("q"):
+        said = rule_screens.keys_saying(found, q)
+        keys = [key for key in found.values_list("pk", flat=True) if key in said]
+    if address := asked.value("address"):
+        told = rule_screens.keys_writing_to(found, address, request.company)
+        keys = [key for key in (found.values_list("pk", flat=True) if keys is None else keys) if key in told]
     contact = request.company.manager_contact
     inherited = contact.email if contact else ""
     if request.GET.get("format") == "csv":

@@ -153,7 +153,8 @@ def _impact_context(draft: Draft) -> dict[str, Any]:
     preview = rule_screens.preview(shop_rules(draft.shop), candidate, None)
     if not form.is_bound:
         # The recipients and the URLs come with the next step.
-        preview.findings = [item for item in preview.findings if item.code in ("never_fires", "trigger_never_fires")]
+        of_this_step = ("never_fires", "trigger_never_fires")
+        preview.remarks = [item for item in preview.remarks if item.finding.code in of_this_step]
     return {
         "preview": preview,
         "incomplete": form.is_bound and not all(valid),

@@ -17,6 +17,7 @@ from companies.audit import Actor
 
 from . import services
 from .models import Contract, Shop
+from .orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
 
 
 class ContractInline(admin.TabularInline):

@@ -45,11 +45,14 @@
     row.classList.add("row-menu-open");
     const away = (event) => { if (!menu.contains(event.target)) close(); };
     const gone = () => close();
+    const start = scrollY;
+    // The page may still come to rest from the scroll that brought the row into view.
+    const scrolled = () => { if (Math.abs(scrollY - start) > 40) close(); };
     close = (back = false) => {
       menu.remove();
       row.classList.remove("row-menu-open");
       document.removeEventListener("pointerdown", away, true);
-      window.removeEventListener("scroll", gone, true);
+      window.removeEventListener("scroll", scrolled, true);
       window.removeEventListener("blur", gone);
       window.removeEventListener("resize", gone);
       close = () => {};
@@ -73,7 +76,7 @@
     });
     menu.addEventListener("contextmenu", (event) => event.preventDefault());
     items[0].focus({ preventScroll: true });
-    window.addEventListener("scroll", gone, true);
+    window.addEventListener("scroll", scrolled, true);
   };
 
   let byKey = 0;

@@ -187,3 +187,19 @@ def test_more_rules_and_deliveries_cost_no_more_queries(client: Client, shop: Sh
     add(12)
     assert count() == before
     assert Delivery.objects.count() == 14
+
+
+def test_remarks_lead_to_where_they_are_put_right(client: Client, shop: Shop) -> None:
+    rule = NotificationRuleFactory(shop=shop, ipn=True, reference="appel", label="Appel")
+    other = NotificationRuleFactory(shop=shop, ipn=True, reference="second", label="Second")
+    call = DeliveryFactory(
+        event=EventFactory(shop=shop), rule=rule, channel="ipn", notification="ipn_call", status="sent", http_status=302
+    )
+    said = text(client.get(LIST, {"shop": shop.site_id}))
+    assert "Le dernier appel a été redirigé (code 302)" in said
+    assert f'<a href="/notifications/journal/{call.pk}/">Voir cet appel</a>' in said
+    assert f'<a href="/settings/shops/{shop.site_id}/keys/">Clés de la boutique</a>' in said
+    assert f"est appelée deux fois pour « Paiement accepté » : par cette règle et par « {other.label} »." in said
+    assert f'<a href="/settings/notification-rules/{shop.site_id}/second/">Second</a>' in said
+    state = client.get(LIST, {"shop": shop.site_id, "state": "remarks"})
+    assert rows(state) == ["appel", "second"]

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -16,7 +16,7 @@ from notifications.models import Delivery
 from shops.models import PaymentOrder, PaymentOrderTemplate, Shop
 from shops.orders import money
 from shops.orders.selectors import SendState
-from tests.factories import CompanyFactory, PaymentOrderFactory, ShopFactory, UserFactory
+from tests.factories import CompanyFactory, PaymentOrderFactory, ShopFactory, StaffFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 LIST = "/payment-orders/"
@@ -93,7 +93,9 @@ def test_each_criterion_of_the_search_tool_narrows_the_list(
     PaymentOrderFactory(**common, reference="CMD-B", channel="url", amount=20000, buyer_reference="CLIENT-7")
     PaymentOrderFactory(**common, reference="CMD-C", status="cancelled")
     PaymentOrderFactory(
-        **{**common, "valid_until": date(2026, 1, 31)}, reference="CMD-D", created_at=timezone.now().replace(2026, 1, 2)
+        **{**common, "valid_until": date(2026, 1, 31)},
+        reference="CMD-D",
+        created_at=datetime(2026, 1, 2, 12, tzinfo=UTC),
     )
     ShopFactory(company=shop.company, site_id="10000002")
     response = client.get(f"{LIST}?{query}&format=csv")
@@ -378,6 +380,26 @@ def test_a_user_of_one_shop_sees_and_creates_nothing_for_another(shop: Shop, cli
     for path in (f"{LIST}{order.pk}/", f"{LIST}new/?shop=10000001", f"{LIST}new/?from={order.pk}"):
         assert client.get(path).status_code == 404
     assert client.get(f"{LIST}templates/?shop=10000001").status_code == 404
+    for nonsense in ("%00", "abc", "%F0%9F%92%B6", "1000000%C2%B2"):
+        assert client.get(f"{LIST}new/?shop={nonsense}").status_code == 404
+        assert client.get(f"{LIST}new/?from={nonsense}").status_code == 404
+        assert client.get(f"{LIST}?shop={nonsense}&q={nonsense}").status_code == 200
+
+
+def test_staff_look_at_orders_without_their_links_and_change_none(
+    shop: Shop, client_for: Callable[..., Client]
+) -> None:
+    staff = client_for(StaffFactory())
+    order = PaymentOrderFactory(shop=shop, reference="CMD-9")
+    order.entries.create(kind="created", actor="Paul Girard")
+    listed = text_of(staff.get("/admin/shops/paymentorder/?q=CMD-9"))
+    assert "CMD-9" in listed and "49,90" in listed
+    url = f"/admin/shops/paymentorder/{order.pk}/change/"
+    page = text_of(staff.get(url))
+    assert "jeanne@acheteur.example" in page and "Paul Girard" in page
+    assert order.token not in listed + page and 'name="_save"' not in page
+    assert staff.post(url, {"amount": "1"}).status_code == 403
+    assert staff.get("/admin/shops/paymentorder/add/").status_code == 403
 
 
 # --- Templates ------------------------------------------------------------------------------------

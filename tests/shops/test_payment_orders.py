@@ -1,5 +1,6 @@
 """Payment orders: what is created, who receives what on the wire, and what time and payments do to them."""
 
+import subprocess
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -357,6 +358,25 @@ def test_a_deferred_order_leaves_once_when_its_time_has_come(shop: Shop, smtp_se
     ]
     assert selectors.send_state(reread(order)) == SendState.SENT
     assert kinds(order) == ["created", "sent"]
+
+
+@sends
+def test_two_workers_at_the_same_moment_send_a_deferred_order_once(
+    shop: Shop, smtp_server: SmtpServer, start_process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    when = timezone.now() + timedelta(days=2)
+    for number in range(10):
+        create(shop, send_at=when, reference=f"CMD-{number}")
+    late = (when + timedelta(seconds=1)).isoformat()
+    email = f"smtp://127.0.0.1:{smtp_server.port}"
+    workers = [
+        start_process("manage.py", "deliver", "--once", "--at", late, EMAIL_URL=email, DEBUG="true")
+        for _number in range(2)
+    ]
+    for worker in workers:
+        assert worker.wait(timeout=90) == 0, worker.communicate()[0]
+    assert len(smtp_server.received) == 10
+    assert set(PaymentOrder.objects.values_list("send_at", flat=True)) == {None}
 
 
 @sends
