@@ -118,7 +118,7 @@ def _write_states(verdicts: list[_Verdict]) -> None:
                 retry_at=verdict.retry_at,
                 error=_error_text(verdict),
                 http_status=verdict.http_status,
-                attempt_count=F("attempt_count") + (verdict.ended.answer is not None),
+                attempt_count=F("attempt_count") + int(verdict.ended.answer is not None),
                 lease_owner="",
                 leased_until=None,
             )

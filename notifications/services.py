@@ -467,7 +467,9 @@ def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = N
     before = {name: getattr(rule, name) for name in RULE_FIELDS}
     for name, value in fields.items():
         setattr(rule, name, value)
-    _check_rule(rule)
+    # What a newer check would refuse, a URL that is no longer allowed say, can still be switched off.
+    if fields != {"enabled": False}:
+        _check_rule(rule)
     changes = {
         name: [audit.plain(before[name]), audit.plain(getattr(rule, name))]
         for name in RULE_FIELDS

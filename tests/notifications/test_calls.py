@@ -283,7 +283,8 @@ def test_the_standard_profile_retries_four_times_on_quarters_of_an_hour(
         "[dernière tentative]",
     ]
     deliver(START + timedelta(days=9))
-    assert len(endpoint.requests) == 5 and len(smtp_server.received) == 5, "nothing after the last"
+    told = [mail for mail in smtp_server.received if mail.message["X-BOM-Notification"] == "ipn_failure"]
+    assert len(endpoint.requests) == 5 and len(told) == 5, "nothing after the last"
 
 
 @pytest.mark.parametrize(
@@ -582,3 +583,12 @@ def test_publishing_an_event_and_its_calls_is_one_transaction(rule: Notification
         services.publish(type="payment.accepted", company=shop.company, shop=shop)
         raise RuntimeError("undone")
     assert not Delivery.objects.exists()
+
+
+def test_a_rule_whose_url_is_no_longer_allowed_can_still_be_switched_off(rule: NotificationRule, settings: Any) -> None:
+    settings.IPN_ALLOW_PRIVATE_NETWORKS = False
+    services.rule_update(rule=rule, actor=ACTOR, enabled=False)
+    rule.refresh_from_db()
+    assert rule.enabled is False
+    with pytest.raises(ValidationError):
+        services.rule_update(rule=rule, actor=ACTOR, enabled=True)
