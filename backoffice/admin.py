@@ -8,7 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +21,12 @@ class StaffAdminSite(admin.AdminSite):
     site_url = "/"
     # The lists need the width.
     enable_nav_sidebar = False
+
+    def get_urls(self) -> list[Any]:
+        from notifications import support_admin
+
+        own = [path("support/addresses/", self.admin_view(support_admin.addresses), name="support_addresses")]
+        return [*own, *super().get_urls()]
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

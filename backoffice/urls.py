@@ -4,14 +4,16 @@ from importlib.util import find_spec
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.http import require_POST
 
-from . import views
+from . import view_as, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("language/", views.set_language, name="set_language"),
     path("companies/", views.companies, name="companies"),
     path("company/", views.switch_company, name="switch_company"),
+    path("view-as/stop/", require_POST(view_as.stop_view), name="view_as_stop"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),

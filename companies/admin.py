@@ -8,18 +8,21 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_to, pretty_json
+from backoffice.view_as import may_view_as
+from backoffice.view_as import start as start_view_as
 from shops import services as shop_services
 from shops.models import Shop
 
@@ -377,6 +380,12 @@ class MembershipInline(admin.TabularInline):
         return format_html_join("", "<div>{} : {}</div>", lines) or "–"
 
 
+class ViewAsForm(forms.Form):
+    reason = forms.CharField(
+        label=gettext_lazy("Motif"), max_length=200, help_text=gettext_lazy("Par exemple le numéro de la demande.")
+    )
+
+
 @admin.register(User)
 class UserAdmin(ServiceAdmin):
     list_display = ("login", "full_name", "email", "company", "is_active", "is_staff", "last_login")
@@ -388,6 +397,24 @@ class UserAdmin(ServiceAdmin):
     filter_horizontal = ("groups",)
     actions = ("send_link", "unlock", "end_sessions", "remove_second_factor")
     editable = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
+
+    change_form_template = "admin/companies/user/change_form.html"
+
+    def get_urls(self) -> list[Any]:
+        own = path("<int:key>/view-as/", self.admin_site.admin_view(self.view_as), name="companies_user_view_as")
+        return [own, *super().get_urls()]
+
+    def view_as(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Ask why, then see the merchant's pages as this account does."""
+        target = get_object_or_404(User.objects.select_related("company"), pk=key)
+        if not may_view_as(request.user, target):
+            raise PermissionDenied
+        form = ViewAsForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            start_view_as(request, target, form.cleaned_data["reason"])
+            return redirect("home")
+        context = {**self.admin_site.each_context(request), "title": _("Voir comme"), "target": target, "form": form}
+        return TemplateResponse(request, "admin/view_as.html", context)
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": NewUserForm}))

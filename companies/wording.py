@@ -32,6 +32,8 @@ ACTIONS: dict[str, Promise] = {
     "user.webauthn_removed": gettext_lazy("Clé d'accès retirée : %(object)s"),
     "user.codes_generated": gettext_lazy("Nouveaux codes de secours : %(object)s"),
     "user.passkey_renamed": gettext_lazy("Clé d'accès renommée : %(object)s"),
+    "user.viewed_as": gettext_lazy("L'équipe de la plateforme a vu le back office comme %(object)s"),
+    "user.view_as_ended": gettext_lazy("L'équipe de la plateforme ne voit plus le back office comme %(object)s"),
     "sftp_account.created": gettext_lazy("Compte SFTP créé : %(object)s"),
     "sftp_account.updated": gettext_lazy("Compte SFTP modifié : %(object)s"),
     "sftp_account.password_reset": gettext_lazy("Nouveau mot de passe SFTP : %(object)s"),

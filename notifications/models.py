@@ -307,6 +307,8 @@ class Delivery(models.Model):
             # Serves the journal and the API, newest first within a company.
             models.Index(fields=["company", "-created_at", "id"], name="delivery_company_newest"),
             models.Index(fields=["company", "normalised_address", "-created_at"], name="delivery_address_newest"),
+            # Serves the team's search for an address over all companies.
+            models.Index(fields=["normalised_address", "-created_at"], name="delivery_address_anywhere"),
             # Serves the count of a broadcast and the results that carried rows take over.
             models.Index(
                 fields=["broadcast", "status"], condition=Q(broadcast__isnull=False), name="delivery_broadcast_state"

@@ -177,7 +177,18 @@ EXPECTED: dict[str, Expected] = {
     "accounts/email/": GONE,
 }
 # Tested where they are at home (log-in, account, health, API description): test_login, test_account, test_shell, test_api.
-ELSEWHERE = ("accounts/", "admin/", "livez", "readyz", "metrics", "language/", "company/", "api/", "static/")
+ELSEWHERE = (
+    "accounts/",
+    "admin/",
+    "livez",
+    "readyz",
+    "metrics",
+    "language/",
+    "company/",
+    "api/",
+    "static/",
+    "view-as/",
+)
 
 
 def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,133 @@
+"""Where an address occurs on the whole platform, and what it received: for the team and for personal-data requests.
+
+The places are those of `resolver.roles`, the reasons those of the delivery tables: nothing here knows
+a second time where addresses are configured, except to find the companies worth asking.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from companies.models import Company, Contact, SftpAccount, User
+from shops.models import Shop
+from shops.orders.models import PaymentOrder
+
+from . import addresses, exports, wording
+from .facts import CompanyFacts
+from .models import Delivery, NotificationRule
+from .resolver import Decision
+from .selectors import company_facts, delivery_tables
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """An address in one company: its roles there, what reaches it and what does not, with reasons."""
+
+    company: Company
+    roles: list[str]
+    receives: list[Decision]
+    why_not: list[Decision]
+    facts: CompanyFacts
+
+
+def companies_with(email: str) -> QuerySet[Company]:
+    """The companies where the address may be configured, a few too many: compare them by `occurrence`.
+
+    The part before the @ is ASCII (DESIGN 4.4), so the databases compare it without regard to case.
+    """
+    local = addresses.normalise(email).rpartition("@")[0]
+    start = f"{local}@"
+    # Lists are stored as JSON; the address stands in them between quotes.
+    listed = NotificationRule.objects.filter(archived_at__isnull=True).annotate(text=Cast("recipients", TextField()))
+    in_lists = Company.objects.annotate(text=Cast("incident_emails", TextField())).filter(text__icontains=start)
+    return Company.objects.filter(
+        Q(pk__in=Contact.objects.filter(email__istartswith=start).values("company"))
+        | Q(pk__in=Shop.objects.filter(manager_email__istartswith=start).values("company"))
+        | Q(pk__in=listed.filter(text__icontains=start).values("shop__company"))
+        | Q(pk__in=User.objects.filter(email__istartswith=start, company__isnull=False).values("company"))
+        | Q(pk__in=SftpAccount.objects.filter(email__istartswith=start).values("company"))
+        | Q(pk__in=in_lists.values("pk"))
+    ).order_by("name", "pk")
+
+
+def occurrence(company: Company, email: str) -> Occurrence | None:
+    """The address in one company, None where it is not configured; a constant number of queries."""
+    wanted = addresses.normalise(email)
+    facts = company_facts(company)
+    tables = delivery_tables(facts)
+    found = next((table for table in tables.addresses if table.normalised == wanted), None)
+    return Occurrence(company, found.roles, found.receives, found.why_not, facts) if found else None
+
+
+def occurrences(email: str, companies: QuerySet[Company] | list[Company] | None = None) -> Iterator[Occurrence]:
+    for company in companies_with(email) if companies is None else companies:
+        found = occurrence(company, email)
+        if found is not None:
+            yield found
+
+
+def staff_accounts(email: str) -> list[User]:
+    """Accounts of the team (no company) that have the address."""
+    wanted = addresses.normalise(email)
+    start = f"{wanted.rpartition('@')[0]}@"
+    found = User.objects.filter(company__isnull=True, email__istartswith=start)
+    return [user for user in found if addresses.normalise(user.email) == wanted]
+
+
+def deliveries_to(email: str) -> QuerySet[Delivery]:
+    """Every message to the address, over all companies, newest first."""
+    found = Delivery.objects.filter(normalised_address=addresses.normalise(email), channel="email")
+    return found.select_related("company", "shop", "rule", "event", "message").order_by("-created_at", "-pk")
+
+
+def delivery_counts(email: str) -> dict[str, int]:
+    """status → messages to the address."""
+    found = Delivery.objects.filter(normalised_address=addresses.normalise(email), channel="email")
+    return dict(found.order_by().values_list("status").annotate(Count("pk")))
+
+
+def orders_to(email: str) -> QuerySet[PaymentOrder]:
+    """Payment orders that name the address as their buyer, by its spelling without regard to case."""
+    return (
+        PaymentOrder.objects.filter(recipient__iexact=email.strip())
+        .select_related("shop__company")
+        .order_by("-created_at")
+    )
+
+
+CSV_HEADER = ("company", "role", "notification", "shop", "as", "delivers", "reason", "status", "created_at")
+
+
+def csv_rows(email: str) -> Iterator[list[str]]:
+    """Header; a row for each line of the delivery tables; a row for each message."""
+    yield list(CSV_HEADER)
+    for found in occurrences(email):
+        roles = " ".join(found.roles)
+        for decision in (*found.receives, *found.why_not):
+            cells = (
+                found.company.reference,
+                roles,
+                decision.notification,
+                decision.shop or "",
+                decision.as_,
+                "yes" if decision.delivers else "no",
+                wording.reason(decision.reason, decision.params),
+            )
+            yield [*(exports.neutral(cell) for cell in cells), "", ""]
+        if not (found.receives or found.why_not):
+            yield [exports.neutral(found.company.reference), exports.neutral(roles), *[""] * 7]
+    for delivery in deliveries_to(email).iterator(chunk_size=1000):
+        message = (
+            delivery.company.reference if delivery.company else "",
+            "",
+            delivery.notification,
+            delivery.shop.site_id if delivery.shop else "",
+            delivery.as_,
+            "",
+            delivery.reason,
+            delivery.status,
+            exports.utc(delivery.created_at),
+        )
+        yield [exports.neutral(cell) for cell in message]
