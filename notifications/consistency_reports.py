@@ -307,7 +307,7 @@ def next_morning(company: Company, now: datetime) -> datetime:
     return due if due > now else datetime.combine(day + timedelta(days=1), MORNING, zone)
 
 
-@hooks.on_tick
+@hooks.on_routine
 def tick(now: datetime) -> None:
     """Run what is due: each active company once in its morning. A late worker makes up for one morning only."""
     new = Company.objects.filter(status=Status.ACTIVE, consistency_schedule__isnull=True)

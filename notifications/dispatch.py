@@ -199,12 +199,22 @@ def deliver_until_idle(clock: Clock = timezone.now, stop: Callable[[], bool] = l
     return tally
 
 
-def deliver_mail(tally: Tally, clock: Clock = timezone.now, stop: Callable[[], bool] = lambda: False) -> None:
-    """Send mail until none is due."""
+def deliver_mail(
+    tally: Tally,
+    clock: Clock = timezone.now,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    routines: bool = False,
+) -> None:
+    """Send mail until none is due.
+
+    Args:
+        routines: do what the platform does of its own accord as well, see `hooks.on_routine`.
+    """
     owner = new_owner()
     close_old_connections()
     sweep(clock())
-    hooks.tick(clock())
+    hooks.tick(clock(), routines=routines)
     while not stop():
         broadcasts.advance_any(urgent=True)
         batch = claim(owner, clock(), Channel.EMAIL, settings.DELIVERY_BATCH_SIZE)
@@ -275,7 +285,7 @@ def watch(stop: Callable[[], bool], pause: float | None = None) -> Tally:
     other = threading.Thread(target=_watch_calls, args=(of_calls, stopped, pause), name="call-worker")
     other.start()
     try:
-        _keep(lambda: deliver_mail(total, stop=stopped), stopped, pause)
+        _keep(lambda: deliver_mail(total, stop=stopped, routines=True), stopped, pause)
     finally:
         ended.set()
         other.join()

@@ -18,6 +18,7 @@ Listener = Callable[[Event], None]
 Tick = Callable[[datetime], None]
 _listeners: list[Listener] = []
 _ticks: list[Tick] = []
+_routines: list[Tick] = []
 
 
 def on_event(function: Listener) -> Listener:
@@ -41,14 +42,29 @@ def on_tick(function: Tick) -> Tick:
     return function
 
 
+def on_routine(function: Tick) -> Tick:
+    """Call `function` like `on_tick` does, but only in workers that keep running.
+
+    For what the platform does of its own accord, such as the checks of every morning: a single
+    `deliver --once` sends what is due and starts nothing new.
+    """
+    if function not in _routines:
+        _routines.append(function)
+    return function
+
+
 def event_recorded(event: Event) -> None:
     for listen in _listeners:
         listen(event)
 
 
-def tick(now: datetime) -> None:
-    """Run every scheduled function; a defect in one must not hold up the mail behind it."""
-    for run in _ticks:
+def tick(now: datetime, *, routines: bool = False) -> None:
+    """Run every scheduled function; a defect in one must not hold up the mail behind it.
+
+    Args:
+        routines: the routines too.
+    """
+    for run in [*_ticks, *(_routines if routines else [])]:
         try:
             run(now)
         except DatabaseError:

@@ -8,7 +8,7 @@ from . import dispatch
 @app.task(name="notifications.tasks.deliver_due")
 def deliver_due() -> None:
     """Send the mail that is due now; several workers may do so at the same time."""
-    dispatch.deliver_mail(dispatch.Tally())
+    dispatch.deliver_mail(dispatch.Tally(), routines=True)
 
 
 @app.task(name="notifications.tasks.call_due")

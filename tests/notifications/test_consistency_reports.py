@@ -325,11 +325,14 @@ def test_the_worker_leaves_suspended_companies_alone(lumiere: Company) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deliver_runs_the_schedule_by_its_clock(lumiere: Company, capsys: Any) -> None:
+def test_a_worker_that_keeps_running_follows_the_schedule_and_a_single_run_starts_nothing(lumiere: Company) -> None:
     break_incidents(lumiere)
-    call_command("deliver", "--once")
-    later = (timezone.now() + timedelta(days=2)).isoformat()
-    call_command("deliver", "--once", "--at", later)
+    later = timezone.now() + timedelta(days=2)
+    for moment in (timezone.now(), later):
+        call_command("deliver", "--once", "--at", moment.isoformat())
+    assert mails() == []
+    for moment in (timezone.now(), later):
+        dispatch.deliver_mail(dispatch.Tally(), lambda moment=moment: moment, routines=True)
     assert [delivery.status for delivery in mails()] == [Delivery.Status.SENT]
 
 
