@@ -245,7 +245,8 @@ PASSWORD_RESET_TIMEOUT = 48 * 3600  # single-use links are valid for 48 hours (D
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "companies.passwords.LongestValidator"},
+    {"NAME": "companies.passwords.GuessableValidator"},
 ]
 
 # --- Language and time ------------------------------------------------------------------------
@@ -279,6 +280,7 @@ SESSION_IDLE_TIMEOUT = env.int("SESSION_IDLE_TIMEOUT", default=2 * 3600)
 # The prefix makes browsers insist on Secure, this host only and the whole site; it needs https.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+DEVICE_COOKIE_NAME = "__Host-device" if HTTPS else "device"  # marks a browser in which somebody has logged in
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 63072000 if HTTPS else 0

@@ -21,7 +21,9 @@ def text_input(**attrs: str) -> forms.TextInput:
 
 
 def password_input(autocomplete: str) -> forms.PasswordInput:
-    return forms.PasswordInput(attrs={"class": "form-control", "autocomplete": autocomplete})
+    """A field whose content can be looked at, where scripts run (`static/backoffice.js`)."""
+    reveal = {"data-reveal": _("Afficher"), "data-conceal": _("Masquer")}
+    return forms.PasswordInput(attrs={"class": "form-control", "autocomplete": autocomplete, **reveal})
 
 
 class LoginForm(LibraryLoginForm):
@@ -57,7 +59,10 @@ class SetPasswordForm(forms.Form):
         strip=False,
         max_length=1024,
         widget=password_input("new-password"),
-        help_text=_("12 caractères au moins ; plusieurs mots faciles à retenir conviennent très bien."),
+        help_text=_(
+            "12 caractères au moins, espaces et lettres accentuées compris. Quatre ou cinq mots sans rapport entre eux sont "
+            "faciles à retenir et difficiles à deviner."
+        ),
     )
     password_again = forms.CharField(
         label=_("Nouveau mot de passe, une seconde fois"),

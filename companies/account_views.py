@@ -1,5 +1,7 @@
 """Mon compte, passwords, and the pages behind single-use links."""
 
+from collections.abc import Callable
+
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.models import Login
 from allauth.core import ratelimit
@@ -8,8 +10,9 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -18,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from backoffice.middleware import has_second_factor
 from notifications import addresses
 
-from . import access, links, services
+from . import access, links, logins, services
 from .account_forms import AccountForm, PasswordChangeForm, PasswordResetForm, SetPasswordForm
 from .audit import Actor
 from .models import User
@@ -102,8 +105,30 @@ def password_change(request: HttpRequest) -> HttpResponse:
         services.user_set_password(user=user, password=form.cleaned_data["password"], actor=Actor.of(request))
         update_session_auth_hash(request, user)
         messages.success(request, _("Votre mot de passe est changé. Vos autres sessions sont fermées."))
-        return redirect("account")
+        return _known_from_here(request, user, redirect("account"))
     return render(request, "account/password_change.html", {"form": form})
+
+
+def _known_from_here(request: HttpRequest, user: User, response: HttpResponse) -> HttpResponse:
+    """Let the browser count as the user's, as after a log-in."""
+    logins.know_device(user=user, request=request)
+    logins.remember_device(request, response)
+    return response
+
+
+class _Afterwards(HttpResponseRedirect):
+    """A redirection that does its work once the visitor has it: how long that takes tells nothing."""
+
+    def __init__(self, to: str, work: Callable[[], None]) -> None:
+        super().__init__(to)
+        self._work = work
+
+    def close(self) -> None:
+        work, self._work = self._work, lambda: None
+        try:
+            work()
+        finally:
+            super().close()
 
 
 @require_http_methods(GET_AND_POST)
@@ -115,9 +140,12 @@ def password_reset(request: HttpRequest) -> HttpResponse:
         key = addresses.normalise(typed)
         if (limited := ratelimit.consume_or_429(request, action="reset_password", key=key)) is not None:
             return limited
-        for user in _accounts_meant(typed):
-            services.password_reset_request(user=user)
-        return redirect("account_reset_password_done")
+
+        def send_links() -> None:
+            for user in _accounts_meant(typed):
+                services.password_reset_request(user=user)
+
+        return _Afterwards(reverse("account_reset_password_done"), send_links)
     return render(request, "account/password_reset.html", {"form": form})
 
 
@@ -157,7 +185,8 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
             _("Votre mot de passe est enregistré. Connectez-vous avec l'identifiant %(login)s.")
             % {"login": user.login},
         )
-        return redirect("account_login")
+        # Who holds the mailbox gets in even while others keep guessing at the account.
+        return _known_from_here(request, user, redirect("account_login"))
     return render(request, "account/set_password.html", {"form": form, "account": user})
 
 

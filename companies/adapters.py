@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backoffice import crypto
 
-from . import security, services, user_agents
+from . import logins, security, user_agents
 from .audit import Actor
 from .models import User
 from .sessions import session_of
@@ -44,8 +44,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
         """Every log-in ends here, also one by a link or with a second factor."""
-        services.login_succeeded(user=user, ip_address=request.META.get("REMOTE_ADDR") or None)
-        return super().post_login(request, user, **kwargs)
+        logins.login_succeeded(user=user, request=request)
+        response = super().post_login(request, user, **kwargs)
+        logins.remember_device(request, response)
+        return response
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Guesses are limited by account, and apart from the rest in a browser that the account knows."""
+        typed = logins.normalised(str(credentials.get("username", "")))
+        device = logins.device_of(request)
+        return f"{typed}:{device}" if logins.is_known(device, typed) else typed
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Every mail of the platform goes through the outbox; the library's own are not sent.

@@ -22,7 +22,8 @@ class CompaniesConfig(AppConfig):
     def ready(self) -> None:
         from notifications import hooks
 
-        from . import seals
+        from . import logins, seals
 
         post_migrate.connect(_guard_history, sender=self)
         hooks.on_tick(seals.tick)
+        hooks.on_tick(logins.tick)

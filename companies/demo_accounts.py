@@ -5,15 +5,17 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
 
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import services
+from . import logins, services
 from .audit import Actor
-from .models import Company, LoginRecord, Membership, Role, SftpAccount, Status, User
+from .models import Company, LoginRecord, Membership, Role, Session, SftpAccount, Status, User
 from .permissions import PERMISSIONS, RESEND, VIEW
+from .sessions import SessionStore
 
 LILLE = "10000005"
 # Log-in → when it logged in last and before, in days ago, and from where.
@@ -24,6 +26,9 @@ _LOGINS = {
     "boreal": ((1.6,), "203.0.113.80"),
     "yann": ((18.2, 25.0), "192.0.2.61"),
 }
+
+_AT_WORK = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0"
+_ON_THE_MOVE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Version/18.1 Safari/604.1"
 
 
 def tell(at: Callable[..., AbstractContextManager[datetime]], claire: Actor) -> None:
@@ -95,20 +100,36 @@ def _closed_shop(at: Callable[..., AbstractContextManager[datetime]], company: C
     Shop.objects.filter(pk=shop.pk).update(status_since=timezone.now() - timedelta(days=14))
 
 
+def _telephone(user: User) -> None:
+    """A second open session: Mon compte › Sessions ouvertes has something to close."""
+    session = SessionStore()
+    session.device = {"ip_address": "2001:db8:4:12::7", "user_agent": _ON_THE_MOVE}
+    session[SESSION_KEY] = str(user.pk)
+    session.create()
+    opened = timezone.now() - timedelta(minutes=52)
+    Session.objects.filter(user=user).update(
+        created_at=opened, seen_at=timezone.now() - timedelta(minutes=8), **session.device
+    )
+    LoginRecord.objects.create(user=user, at=opened, succeeded=True, **session.device)
+
+
 def _logins() -> None:
     now = timezone.now()
     for login, (days, address) in _LOGINS.items():
         user = User.objects.get(login=login)
         LoginRecord.objects.bulk_create(
-            LoginRecord(user=user, at=now - timedelta(days=ago), ip_address=address, succeeded=True)
+            LoginRecord(
+                user=user, at=now - timedelta(days=ago), ip_address=address, user_agent=_AT_WORK, succeeded=True
+            )
             for ago in sorted(days, reverse=True)
         )
         User.objects.filter(pk=user.pk).update(last_login=now - timedelta(days=min(days)))
+    _telephone(User.objects.get(login="claire"))
     marc = User.objects.get(login="marc")
     marc.set_password("demo-marc-oublie-2026")
     marc.save(update_fields=["password"])
-    for number in range(services.LOCK_AFTER):
-        services.login_failed(user=marc, ip_address=f"203.0.113.{20 + number}")
+    for number in range(logins.LOCK_AFTER):
+        logins.login_failed(user=marc, ip_address=f"203.0.113.{20 + number}")
     for login, password in (("support-lyon", "demo-ines-2026"), ("yann", "demo-yann-2026")):
         user = User.objects.get(login=login)
         user.set_password(password)

@@ -224,9 +224,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class LoginRecord(models.Model):
-    """One log-in that succeeded, or a wrong password; shown to the user and to administrators."""
+    """One log-in that succeeded, or a wrong password; shown to the user and to administrators.
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="logins", verbose_name=_("compte"))
+    Without a user: a wrong guess at an identifier that nobody has, of which only a keyed hash is kept.
+    """
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="logins", verbose_name=_("compte")
+    )
+    typed = models.CharField(max_length=64, blank=True, editable=False)
+    user_agent = models.CharField(_("navigateur"), max_length=300, blank=True)
     at = models.DateTimeField(_("le"), default=timezone.now)
     ip_address = models.GenericIPAddressField(_("depuis"), null=True, blank=True)
     succeeded = models.BooleanField(_("réussie"))
@@ -236,10 +243,32 @@ class LoginRecord(models.Model):
         verbose_name_plural = _("connexions")
         ordering = ["-at", "-pk"]
         # Serves the last log-ins of one account.
-        indexes = [models.Index(fields=["user", "-at"], name="login_user_newest")]
+        # The second one serves the look for guesses spread over many accounts.
+        indexes = [
+            models.Index(fields=["user", "-at"], name="login_user_newest"),
+            models.Index(fields=["succeeded", "-at"], name="login_failed_newest"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.user} · {self.at:%Y-%m-%d %H:%M}"
+        return f"{self.user or '?'} · {self.at:%Y-%m-%d %H:%M}"
+
+
+class KnownDevice(models.Model):
+    """A browser in which somebody has logged in: a lock of the account does not keep them out there."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices", verbose_name=_("compte"))
+    key = models.CharField(max_length=64, editable=False)
+    failed_logins = models.PositiveSmallIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(_("connu depuis le"), default=timezone.now)
+    seen_at = models.DateTimeField(_("dernière connexion"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("appareil connu")
+        verbose_name_plural = _("appareils connus")
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="device_once_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.created_at:%Y-%m-%d}"
 
 
 class Membership(models.Model):

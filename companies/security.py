@@ -15,7 +15,7 @@ from notifications.services import publish
 
 from . import audit
 from .audit import Actor
-from .models import Session, User
+from .models import KnownDevice, Session, User
 
 # What happened to a second factor → how history and mail name it. The codes are stored.
 FACTOR_CHANGES = ("totp_activated", "totp_deactivated", "webauthn_added", "webauthn_removed", "codes_generated")
@@ -69,6 +69,12 @@ def sessions_drop(user: User, *, only: Session | None = None, keep: Session | No
     if keep is not None:
         found = found.exclude(pk=keep.pk)
     found.delete()
+
+
+def access_drop(user: User) -> None:
+    """With a new password, or none: no session goes on, and no browser counts as known."""
+    sessions_drop(user)
+    KnownDevice.objects.filter(user=user).delete()
 
 
 # --- Second factors -------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ ValidationError with messages by field and then leaves nothing written.
 import hashlib
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -24,7 +23,7 @@ from shops.models import Shop
 
 from . import access, audit, permissions, security, status
 from .audit import Actor, Changes, StaleVersion
-from .models import Company, Contact, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
+from .models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
 from .permissions import Access
 
 CONTACT_FIELDS = ("title", "first_name", "last_name", "email", "phone")
@@ -337,7 +336,7 @@ def user_reset(*, user: User, actor: Actor, company: Company | None = None) -> N
     user.set_unusable_password()
     _unlocked(user)
     user.save(update_fields=["password", "failed_logins", "locked_until"])
-    security.sessions_drop(user)
+    security.access_drop(user)
     changes = {"password": [audit.MASK if had_one else "", ""]}
     audit.record(actor=actor, action="user.password_reset", obj=user, company=company, changes=changes)
     publish(type="user_account.modified", company=company, account=user, data={"changed": ["password"], "link": True})
@@ -370,52 +369,6 @@ def _may_act_on(actor: Actor, user: User, company: Company) -> None:
     membership = Membership.objects.filter(user=user, company=company).first()
     if membership is not None and actor.user != user:
         _refuse_beyond(_may_grant(actor, company), access.access_of(membership))
-
-
-# --- Log-ins --------------------------------------------------------------------------------------
-
-LOCK_AFTER = 10
-LOCK_FOR = timedelta(minutes=15)
-LOGINS_KEPT = 100
-
-
-@transaction.atomic
-def login_succeeded(*, user: User, ip_address: str | None) -> None:
-    """Note a log-in; wrong passwords before it are forgiven."""
-    User.objects.filter(pk=user.pk).exclude(failed_logins=0, locked_until=None).update(
-        failed_logins=0, locked_until=None
-    )
-    _login_record(user, ip_address, succeeded=True)
-
-
-@transaction.atomic
-def login_failed(*, user: User, ip_address: str | None) -> None:
-    """Note a wrong password. LOCK_AFTER of them in a row, from wherever, lock the account for LOCK_FOR.
-
-    While it is locked the right password is refused like a wrong one and nothing is counted, so
-    that guessing neither learns anything nor prolongs the lock. Its owner is told, with a link
-    that opens it again.
-    """
-    user = User.objects.select_for_update(of=("self",)).select_related("company").get(pk=user.pk)
-    _login_record(user, ip_address, succeeded=False)
-    if user.is_locked:
-        return
-    user.failed_logins += 1
-    if user.failed_logins >= LOCK_AFTER:
-        user.failed_logins, user.locked_until = 0, timezone.now() + LOCK_FOR
-        changes: Changes = {"locked_until": [None, audit.plain(user.locked_until)]}
-        actor = Actor(_("Connexion"), ip_address=ip_address)
-        audit.record(actor=actor, action="user.locked", obj=user, company=user.company, changes=changes)
-        if user.company is not None and user.is_active:
-            publish(type="account.locked", company=user.company, account=user)
-    user.save(update_fields=["failed_logins", "locked_until"])
-
-
-def _login_record(user: User, ip_address: str | None, *, succeeded: bool) -> None:
-    LoginRecord.objects.create(user=user, ip_address=ip_address, succeeded=succeeded)
-    kept = LoginRecord.objects.filter(user=user).values("pk")[LOGINS_KEPT : LOGINS_KEPT + 1]
-    if last := kept.first():
-        LoginRecord.objects.filter(user=user, pk__lte=last["pk"]).delete()
 
 
 @transaction.atomic
@@ -590,7 +543,7 @@ def _password_store(user: User, password: str, actor: Actor, *, before: str) -> 
     user.set_password(password)
     _unlocked(user)
     user.save(update_fields=["password", "failed_logins", "locked_until"])
-    security.sessions_drop(user)
+    security.access_drop(user)
     audit.record(
         actor=actor,
         action="user.password_changed",

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from . import security, user_agents
 from .audit import Actor
-from .models import Session, User
+from .models import LoginRecord, Session, User
 from .sessions import session_of
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
+RECENT_LOGINS = 10
 
 
 def _user(request: HttpRequest) -> User:
@@ -41,7 +42,11 @@ def sessions(request: HttpRequest) -> HttpResponse:
     ]
     # The one at hand first: it is what the others are compared with.
     rows.sort(key=lambda row: not row[2])
-    context = {"rows": rows, "others": len(rows) > 1}
+    recent = [
+        (record, user_agents.describe(record.user_agent))
+        for record in LoginRecord.objects.filter(user=_user(request))[:RECENT_LOGINS]
+    ]
+    context = {"rows": rows, "others": len(rows) > 1, "recent": recent}
     return render(request, "companies/sessions.html", context)
 
 

@@ -1,5 +1,7 @@
 """A browser's own description in words a person recognises: « Firefox sur Windows »."""
 
+import re
+
 from django.utils.translation import gettext as _
 
 # The first mark found decides: most browsers also name those they descend from.
@@ -25,9 +27,10 @@ _SYSTEMS = (
 
 
 def describe(user_agent: str) -> str:
-    """Browser and system; the bare text, cut short, where neither is known."""
+    """Browser and system, or name and version of a program; nothing else of what the visitor claims."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     if browser and system:
         return _("%(browser)s sur %(system)s") % {"browser": browser, "system": system}
-    return browser or system or user_agent[:60] or _("Appareil inconnu")
+    program = re.match(r"[A-Za-z][A-Za-z-]{1,20}/[0-9.]{1,12}", user_agent)
+    return browser or system or (program[0] if program else _("Appareil inconnu"))

@@ -48,6 +48,7 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "account.locked": ("account_security",),
     "account.password_reset_requested": ("account_security",),
     "account.second_factor_changed": ("account_security",),
+    "account.new_device": ("account_security",),
     "address.checked": ("address_check",),
     "consistency.errors_found": ("consistency_report",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),

@@ -29,6 +29,30 @@
     for (const button of root.querySelectorAll("[data-copy][hidden], [data-print][hidden], [data-show-with-script][hidden]")) button.hidden = false;
     for (const element of root.querySelectorAll("[data-hide-with-script]")) element.hidden = true;
     for (const form of root.querySelectorAll("form[data-save-bar]")) watch(form);
+    for (const field of root.querySelectorAll("input[type=password][data-reveal]")) addReveal(field);
+  };
+
+  /* A button beside a password shows what was typed; sent, the field is a password again, so that no
+     browser keeps it among ordinary texts. */
+  const addReveal = (field) => {
+    if (field.dataset.revealable) return;
+    field.dataset.revealable = "yes";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "reveal";
+    const show = (shown) => {
+      field.type = shown ? "text" : "password";
+      button.textContent = shown ? field.dataset.conceal : field.dataset.reveal;
+      button.setAttribute("aria-pressed", String(shown));
+      button.setAttribute("aria-label", `${button.textContent} : ${field.labels[0]?.firstChild.textContent.trim() ?? ""}`);
+    };
+    const frame = document.createElement("div");
+    frame.className = "with-reveal";
+    field.before(frame);
+    frame.append(field, button);
+    show(false);
+    button.addEventListener("click", () => show(field.type === "password"));
+    field.form?.addEventListener("submit", () => show(false));
   };
 
   /* The save bar shows once a form differs from what the server sent; a form that came back with

@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext as _
 
+from companies import user_agents
 from companies.models import SftpAccount, User
 
 from .base import LINK_MARK, Content, Context, changed_text, composer, page_url, when_text
@@ -92,16 +93,37 @@ def _account_security(context: Context) -> Content:
     if context.event.type == "account.locked":
         return Content(
             subject=_("Le compte %(login)s est verrouillé") % {"login": account.login},
-            headline=_("Ce compte est verrouillé pour un quart d'heure après plusieurs mots de passe erronés."),
+            headline=_(
+                "Ce compte est verrouillé pour un quart d'heure au moins après plusieurs mots de passe erronés."
+            ),
             facts=facts,
             paragraphs=[
                 _(
-                    "Il s'ouvre ensuite de lui-même. Pour l'ouvrir tout de suite, choisissez un nouveau mot de passe par "
-                    "le lien ci-dessous ; il sert une seule fois, pendant 48 heures."
+                    "Il s'ouvre ensuite de lui-même, et reste ouvert aux navigateurs où vous vous êtes déjà connecté. Pour "
+                    "l'ouvrir partout tout de suite, choisissez un nouveau mot de passe par le lien ci-dessous ; il sert "
+                    "une seule fois, pendant 48 heures."
                 ),
                 _("Si ces essais ne viennent pas de vous, prévenez l'administrateur de votre société."),
             ],
             action=(_("Choisir mon mot de passe"), LINK_MARK),
+        )
+    if context.event.type == "account.new_device":
+        device = user_agents.describe(str(context.data.get("user_agent", "")))
+        return Content(
+            subject=_("Connexion au compte %(login)s depuis un nouvel appareil") % {"login": account.login},
+            headline=_("Quelqu'un s'est connecté à ce compte depuis un appareil que nous n'avions pas encore vu."),
+            facts=[
+                *facts,
+                (_("Appareil"), device),
+                (_("Adresse IP"), str(context.data.get("ip_address", "")) or "–"),
+            ],
+            paragraphs=[
+                _(
+                    "C'est vous ? Il n'y a rien à faire. Sinon, changez votre mot de passe, ce qui ferme toutes les "
+                    "sessions, et prévenez l'administrateur de votre société."
+                )
+            ],
+            action=(_("Voir mes sessions"), page_url("/account/sessions/")),
         )
     if context.event.type == "account.password_changed":
         return Content(

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from companies import access, links, selectors, services
+from companies import access, links, logins, selectors, services
 from companies.audit import Actor
 from companies.models import AuditEntry, Company, LoginRecord, Membership, Role, SftpAccount, User
 from companies.permissions import EDIT_SETTINGS, MANAGE_RULES, MANAGE_USERS, PERMISSIONS, RESEND, VIEW
@@ -502,11 +502,11 @@ def is_in(client: Client) -> bool:
 
 def test_wrong_passwords_from_many_addresses_lock_the_account(settings: Any, company: Company, admin: User) -> None:
     settings.MFA_REQUIRED = False
-    for number in range(services.LOCK_AFTER - 1):
-        services.login_failed(user=admin, ip_address=f"192.0.2.{number}")
+    for number in range(logins.LOCK_AFTER - 1):
+        logins.login_failed(user=admin, ip_address=f"192.0.2.{number}")
     assert is_in(log_in("claire", PASSWORD))
-    for number in range(services.LOCK_AFTER + 5):
-        services.login_failed(user=admin, ip_address=f"198.51.100.{number}")
+    for number in range(logins.LOCK_AFTER + 5):
+        logins.login_failed(user=admin, ip_address=f"198.51.100.{number}")
     locked = User.objects.get(pk=admin.pk)
     assert locked.state == User.State.LOCKED
     # The right password is refused like a wrong one, and nothing prolongs the lock.
@@ -543,9 +543,9 @@ def test_the_page_shows_the_last_log_ins_and_the_wrong_passwords(
     ]
     page = text(client_for(admin).get(f"{USERS}{user.pk}/"))
     assert "depuis 192.0.2.8" in page and "1 mot de passe erroné" in page
-    for _number in range(services.LOGINS_KEPT + 3):
-        services.login_succeeded(user=user, ip_address=None)
-    assert LoginRecord.objects.filter(user=user).count() == services.LOGINS_KEPT
+    for _number in range(logins.LOGINS_KEPT + 3):
+        logins.login_succeeded(user=user, ip_address=None)
+    assert LoginRecord.objects.filter(user=user).count() == logins.LOGINS_KEPT
 
 
 # --- SFTP accounts --------------------------------------------------------------------------------

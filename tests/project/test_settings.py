@@ -75,6 +75,21 @@ def test_the_scheme_of_base_url_alone_decides_secure_cookies(base_url: str, secu
 
 
 @pytest.mark.parametrize(
+    ("base_url", "names"),
+    [
+        ("http://localhost:8000", ("session", "csrf", "device")),
+        ("https://b.example", ("__Host-session", "__Host-csrf", "__Host-device")),
+    ],
+)
+def test_cookies_are_tied_to_the_host_under_https(base_url: str, names: tuple[str, ...]) -> None:
+    """A browser takes a __Host- cookie only when it is Secure, for the whole site and for no other host."""
+    found = "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.DEVICE_COOKIE_NAME"
+    assert evaluate(found, **GOOD, BASE_URL=base_url).stdout.strip() == repr(names)
+    found = "settings.SESSION_COOKIE_SAMESITE, settings.CSRF_COOKIE_SAMESITE"
+    assert evaluate(found, **GOOD, BASE_URL=base_url).stdout.strip() == "('Lax', 'Lax')"
+
+
+@pytest.mark.parametrize(
     "url", ["smtp://127.0.0.1:2525", "smtp+tls://u:p@mail.example:587", "smtp://h:25/?timeout=900"]
 )
 def test_a_silent_mail_server_is_given_up_in_time_whatever_the_url(url: str) -> None:
