@@ -77,6 +77,11 @@ class _Stored:
         self.text = text
 
 
+def stored(text: str) -> Any:
+    """A ciphertext as the value of an `EncryptedTextField`: written, or compared, as it is."""
+    return _Stored(text)
+
+
 class _SecretAttribute:
     def __init__(self, field: EncryptedTextField) -> None:
         self.field = field
