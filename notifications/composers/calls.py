@@ -61,7 +61,7 @@ def _one_failure(context: Context, call: dict[str, Any]) -> Content:
             ),
             *_what_to_do(call),
         ],
-        action=(_("Exécuter l'URL de notification"), page_url(f"/notifications/journal/{call['delivery']}/")),
+        action=(_("Exécuter l'URL de notification"), page_url(f"/notifications/journal/{call['delivery']}/replay/")),
     )
 
 
