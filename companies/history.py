@@ -6,13 +6,15 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Model, Q, QuerySet, TextField
+from django.db.models import DateTimeField, Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.encoding import force_str
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from backoffice.templatetags.shell import exact_time
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
 from notifications.templating import FIELDS
 from notifications.wording import conditions_in_words, trigger_label
@@ -258,5 +260,8 @@ def _value(object_type: str, name: str, value: Any) -> str:
         return conditions_in_words(value)
     if isinstance(value, list):
         return "; ".join(map(str, value))
-    choices = dict(getattr(_field(object_type, name), "flatchoices", None) or [])
+    field = _field(object_type, name)
+    if isinstance(field, DateTimeField) and isinstance(value, str):
+        return exact_time(parse_datetime(value)) or value
+    choices = dict(getattr(field, "flatchoices", None) or [])
     return force_str(choices.get(value, value))

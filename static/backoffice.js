@@ -25,7 +25,20 @@
     }
   };
 
+  /* French writes a space before : ; ! ? » and after «, where a line must not break. */
+  const bindPunctuation = (root) => {
+    const top = root === document ? document.body : root;
+    if (document.documentElement.lang !== "fr" || !top.ownerDocument?.contains(top)) return;
+    const texts = document.createTreeWalker(top, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const node = texts.currentNode;
+      if (!/ [:;!?»]|« /.test(node.data) || node.parentElement?.closest("textarea, pre, code, option, script, [data-verbatim]")) continue;
+      node.data = node.data.replace(/ (?=[:;!?»])/g, "\u00a0").replace(/« /g, "«\u00a0");
+    }
+  };
+
   const prepare = (root) => {
+    bindPunctuation(root);
     for (const button of root.querySelectorAll("[data-copy][hidden], [data-print][hidden], [data-show-with-script][hidden]")) button.hidden = false;
     for (const element of root.querySelectorAll("[data-hide-with-script]")) element.hidden = true;
     for (const form of root.querySelectorAll("form[data-save-bar]")) watch(form);
@@ -66,7 +79,11 @@
     const first = form.querySelector(".error-summary, .is-invalid, .field-error") ? null : state();
     let leaving = false;
     const changed = () => first === null || state() !== first;
-    const refresh = () => bar.classList.toggle("save-bar-idle", !form.hasAttribute("data-save-bar-always") && !changed());
+    const refresh = () => {
+      const always = form.hasAttribute("data-save-bar-always");
+      bar.classList.toggle("save-bar-idle", !always && !changed());
+      bar.classList.toggle("save-bar-fresh", always && !changed());
+    };
     form.addEventListener("input", refresh);
     form.addEventListener("change", refresh);
     form.addEventListener("htmx:afterSettle", refresh);

@@ -496,6 +496,7 @@ def _action(service: Callable[..., PaymentOrder], action: str) -> Callable[..., 
             "title": words.title,
             "sentence": words.sentence,
             "action": words.button,
+            "danger": action == "cancel",
             "back": reverse("payment_order", args=[found.pk]),
         }
         return render(request, "companies/confirm.html", context)
@@ -589,6 +590,7 @@ def template_delete(request: CompanyRequest, site_id: str, key: int) -> HttpResp
         "title": _("Supprimer le modèle « %(name)s » ?") % {"name": template.name},
         "sentence": _("Les ordres déjà créés gardent leur message. Les prochains n'auront plus ce modèle."),
         "action": _("Supprimer"),
+        "danger": True,
         "back": back,
     }
     return render(request, "companies/confirm.html", context)
