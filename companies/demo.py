@@ -23,7 +23,7 @@ from notifications.intake import validate_event
 from notifications.models import Attempt, Delivery, Event, NotificationRule
 from notifications.transports.http import Answer
 from shops import services as shop_services
-from shops.dataforms import demo as data_forms_demo
+from shops.billing import demo as billing_demo
 from shops.models import Shop, ShopKey
 from shops.orders import demo as orders_demo
 
@@ -310,12 +310,12 @@ class _Story:
         self.payments()
         self.tests_of_the_new_shop()
         self.payment_orders()
-        self.data_forms()
         self.calls()
         # With --force beside real companies: an incident would be mailed to them all.
         if not others_exist():
             broadcast_demo.tell(self.at, REFERENCES)
         self.shape()
+        self.billing()
         # After the ends of the month's mail are known: refused mail is one of the findings.
         self.checked(days=0.2)
 
@@ -391,6 +391,17 @@ class _Story:
             shop_services.shop_update(shop=shops[LYON], actor=paul, url="https://lyon.lumiere.example/boutique")
         with self.at(days=2.7):
             services.user_update(user=User.objects.get(login="lea"), actor=claire, last_name="Fontaine-Roux")
+
+    def billing(self) -> None:
+        """Last, so that the events of the period are there; the mails of it have their ends like the others."""
+        shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
+        billing_demo.tell(
+            at=self.at,
+            now=self.now,
+            staff=_actor("equipe", "192.0.2.5"),
+            shops={"online": shops[ONLINE], "lyon": shops[LYON], "boreal": shops[BOREAL]},
+        )
+        self.shape()
 
     def checked(self, days: float) -> None:
         """The consistency reports of a morning."""
@@ -474,15 +485,6 @@ class _Story:
             paul=_actor("paul", "192.0.2.44"),
             shops={"paris": shops[PARIS], "lyon": shops[LYON], "online": shops[ONLINE], "boreal": shops[BOREAL]},
             failing=FAILING_ADDRESS,
-        )
-
-    def data_forms(self) -> None:
-        shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
-        data_forms_demo.tell(
-            at=self.at,
-            claire=_actor("claire", "192.0.2.17"),
-            staff=_actor("equipe", "192.0.2.200"),
-            shops={"paris": shops[PARIS], "trade": shops[TRADE], "boreal": shops[BOREAL]},
         )
 
     def calls(self) -> None:

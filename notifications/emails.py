@@ -222,6 +222,9 @@ def build(delivery: Delivery, connection: Any = None) -> EmailMultiAlternatives:
         connection=connection,
     )
     mail.attach_alternative(html, "text/html")
+    if message.has_attachments:
+        for file in message.attachments.all():
+            mail.attach(file.name, bytes(file.content), file.content_type)
     return mail
 
 

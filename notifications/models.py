@@ -169,6 +169,8 @@ class Message(models.Model):
     html = models.TextField(_("HTML"))
     reply_to = models.CharField(_("répondre à"), max_length=254, blank=True)
     headers = models.JSONField(default=dict, blank=True)
+    # Spares the worker a look for attachments at each of the many mails without any.
+    has_attachments = models.BooleanField(default=False, editable=False)
 
     class Meta:
         verbose_name = _("contenu")
@@ -188,6 +190,27 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class Attachment(models.Model):
+    """A file that goes out with a message; frozen like its text, sent again with it."""
+
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="attachments", verbose_name=_("contenu")
+    )
+    name = models.CharField(_("nom du fichier"), max_length=100)
+    content_type = models.CharField(max_length=100)
+    content = models.BinaryField(editable=False)
+    size = models.PositiveIntegerField(_("taille (octets)"))
+    sha256 = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        verbose_name = _("pièce jointe")
+        verbose_name_plural = _("pièces jointes")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Delivery(models.Model):

@@ -6,6 +6,7 @@ in the caller's transaction, so a change and its mails are committed together or
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
@@ -25,10 +26,11 @@ from companies.models import Company, SftpAccount, User
 from shops.models import Shop
 
 from . import addresses, calls, catalogue, doorbell, emails, hooks, resolver, selectors, templating, wording
+from .attachments import File
 from .catalogue import SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import CompanyFacts, EventFacts, ShopFacts
 from .intake import EventConflict, ValidEvent
-from .models import Delivery, Event, NotificationRule
+from .models import Attachment, Delivery, Event, Message, NotificationRule
 from .resolver import Decision
 from .url_rules import check_url
 
@@ -51,11 +53,9 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "account.new_device": ("account_security",),
     "address.checked": ("address_check",),
     "consistency.errors_found": ("consistency_report",),
+    "billing.issued": ("detailed_billing",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
     "payment_order.problem": ("payment_order_problem",),
-    "data_form.requested": ("data_form_go_live",),
-    "data_form.published": ("data_form_go_live", "data_form_go_live_confirmation"),
-    "data_form.confirmed": ("data_form_go_live_confirmation",),
     "ipn.failed": ("ipn_failure",),
     "ipn.recovered": ("ipn_failure",),
 }
@@ -76,6 +76,7 @@ def publish(
     occurred_at: datetime | None = None,
     body_hash: str = "",
     external: bool = False,
+    attachments: Sequence[File] = (),
 ) -> Event:
     """Record an event and queue a delivery for every recipient that the resolver delivers to.
 
@@ -91,6 +92,7 @@ def publish(
             occasion; notifications without an entry are left out. A `language` in an occasion
             is that of its addressee.
         event_id: unique per company; made here for internal events.
+        attachments: files that go out with each mail of the event's own notifications.
 
     Returns:
         The recorded event.
@@ -128,7 +130,9 @@ def publish(
             occasion=occasion,
         )
         language = (occasion or {}).get("language", "")
-        rows += _deliveries(event, facts, decisions, rule=rule, account=account, language=language)
+        rows += _deliveries(
+            event, facts, decisions, rule=rule, account=account, language=language, attachments=attachments
+        )
     if shop_facts:
         rows += _rule_deliveries(event, facts, shop_facts, rules)
     Delivery.objects.bulk_create(rows)
@@ -168,6 +172,7 @@ def _deliveries(
     rule: NotificationRule | None = None,
     account: User | SftpAccount | None = None,
     language: str = "",
+    attachments: Sequence[File] = (),
 ) -> list[Delivery]:
     """Outbox rows for the delivered decisions of one notification, sharing one frozen message.
 
@@ -184,7 +189,9 @@ def _deliveries(
         language = language or _language(event, company, account)
         with translation.override(language):
             message = emails.compose(event, sent[0].notification, language, rule=rule, account=account)
+        message.has_attachments = bool(attachments)
         message.save(force_insert=True)
+        _attach(message, attachments)
     alone = catalogue.BY_CODE[decisions[0].notification].one_message_each
     to = [decision.address for decision in sent if decision.as_ == "to"]
     cc = [decision.address for decision in sent if decision.as_ == "cc"]
@@ -214,6 +221,20 @@ def _deliveries(
         )
         for decision in [*sent, *noted]
     ]
+
+
+def _attach(message: Message, files: Sequence[File]) -> None:
+    Attachment.objects.bulk_create(
+        Attachment(
+            message=message,
+            name=file.name,
+            content_type=file.content_type,
+            content=file.content,
+            size=len(file.content),
+            sha256=hashlib.sha256(file.content).hexdigest(),
+        )
+        for file in files
+    )
 
 
 def _usable(decision: Decision) -> Decision:

@@ -14,6 +14,11 @@ urlpatterns = [
     path("notifications/journal/<uuid:key>/", views.delivery, name="delivery"),
     path("notifications/journal/<uuid:key>/replay/", call_views.call_replay, name="call_replay"),
     path("notifications/journal/<uuid:key>/html/", views.delivery_html, name="delivery_html"),
+    path(
+        "notifications/journal/<uuid:key>/attachments/<int:number>/",
+        views.delivery_attachment,
+        name="delivery_attachment",
+    ),
     path("notifications/journal/<uuid:key>/resend/", views.delivery_resend, name="delivery_resend"),
     path("status/", public_views.status, name="status"),
     path("status/feed/", public_views.feed, name="status_feed"),

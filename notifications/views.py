@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
@@ -227,6 +228,8 @@ def delivery(request: CompanyRequest, key: UUID) -> HttpResponse:
     if found.message:
         context["text"] = emails.filled(found, emails.MASKED_LINK)[0]
         context["message_id"] = emails.message_id(found)
+        if found.message.has_attachments:
+            context["attachments"] = found.message.attachments.defer("content")
     return render(request, "notifications/delivery.html", context)
 
 
@@ -245,6 +248,20 @@ def delivery_html(request: CompanyRequest, key: UUID) -> HttpResponse:
     html = emails.filled(found, emails.MASKED_LINK)[1]
     response = HttpResponse(html)
     response.headers["Content-Security-Policy"] = mail_policy(html)
+    return response
+
+
+@company_page()
+@require_safe
+def delivery_attachment(request: CompanyRequest, key: UUID, number: int) -> HttpResponse:
+    """A file of a message, to whoever may read the message."""
+    found = delivery_or_404(request, key)
+    file = found.message.attachments.filter(pk=number).first() if found.message else None
+    if file is None:
+        raise Http404
+    response = HttpResponse(bytes(file.content), content_type=file.content_type)
+    response.headers["Content-Disposition"] = content_disposition_header(True, file.name) or "attachment"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
 
 

@@ -16,11 +16,8 @@ from companies.admin import StatusAdmin
 from companies.audit import Actor
 
 from . import services
-from .dataforms.admin import DataFormVersionAdmin
 from .models import Contract, Shop
 from .orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
-
-__all__ = ["DataFormVersionAdmin", "ShopAdmin"]
 
 
 class ContractInline(admin.TabularInline):
@@ -136,3 +133,7 @@ class ShopAdmin(StatusAdmin):
 
     def set_status(self, obj: Shop, *, actor: Actor, state: str, reason: str) -> object:
         return services.shop_set_status(shop=obj, actor=actor, state=state, reason=reason)
+
+
+# Billing has pages of its own; importing them registers them.
+from .billing import admin as billing_admin  # noqa: E402, F401

@@ -1,1 +1,0 @@
-"""Data collection forms: built by the merchant, put online, filled in by buyers."""
