@@ -53,11 +53,12 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "reveal";
+    const whose = document.createElement("span");
+    whose.className = "visually-hidden";
+    whose.textContent = ` : ${field.labels[0]?.textContent.trim() ?? ""}`;
     const show = (shown) => {
       field.type = shown ? "text" : "password";
-      button.textContent = shown ? field.dataset.conceal : field.dataset.reveal;
-      button.setAttribute("aria-pressed", String(shown));
-      button.setAttribute("aria-label", `${button.textContent} : ${field.labels[0]?.firstChild.textContent.trim() ?? ""}`);
+      button.replaceChildren(shown ? field.dataset.conceal : field.dataset.reveal, whose);
     };
     const frame = document.createElement("div");
     frame.className = "with-reveal";
