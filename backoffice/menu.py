@@ -71,6 +71,11 @@ MENU: tuple[Section, ...] = (
         _("Gestion"),
         (
             Entry("/payment-orders/", _("Ordres de paiement")),
+            Entry(
+                "/settings/shops/data-form/",
+                _("Configuration du formulaire de collecte de données"),
+                also=("/settings/shops/*/data-form/",),
+            ),
             Entry("/billing/", _("Facturation")),
             Entry("/reports/consistency/", _("Rapports de consistance")),
         ),

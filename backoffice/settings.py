@@ -130,7 +130,11 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "backoffice.context_processors.shell",
             ],
-            "libraries": {"shell": "backoffice.templatetags.shell", "orders": "shops.orders.tags"},
+            "libraries": {
+                "shell": "backoffice.templatetags.shell",
+                "orders": "shops.orders.tags",
+                "dataforms": "shops.dataforms.tags",
+            },
         },
     }
 ]

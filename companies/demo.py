@@ -24,6 +24,7 @@ from notifications.models import Attempt, Delivery, Event, NotificationRule
 from notifications.transports.http import Answer
 from shops import services as shop_services
 from shops.billing import demo as billing_demo
+from shops.dataforms import demo as data_forms_demo
 from shops.models import Shop, ShopKey
 from shops.orders import demo as orders_demo
 
@@ -310,6 +311,7 @@ class _Story:
         self.payments()
         self.tests_of_the_new_shop()
         self.payment_orders()
+        self.data_forms()
         self.calls()
         # With --force beside real companies: an incident would be mailed to them all.
         if not others_exist():
@@ -485,6 +487,15 @@ class _Story:
             paul=_actor("paul", "192.0.2.44"),
             shops={"paris": shops[PARIS], "lyon": shops[LYON], "online": shops[ONLINE], "boreal": shops[BOREAL]},
             failing=FAILING_ADDRESS,
+        )
+
+    def data_forms(self) -> None:
+        shops = {shop.site_id: shop for shop in Shop.objects.select_related("company")}
+        data_forms_demo.tell(
+            at=self.at,
+            claire=_actor("claire", "192.0.2.17"),
+            staff=_actor("equipe", "192.0.2.200"),
+            shops={"paris": shops[PARIS], "trade": shops[TRADE], "boreal": shops[BOREAL]},
         )
 
     def calls(self) -> None:

@@ -18,6 +18,7 @@ from backoffice.templatetags.shell import exact_time
 from notifications.catalogue import SHOP_MANAGER_SYMBOL
 from notifications.templating import FIELDS
 from notifications.wording import conditions_in_words, trigger_label
+from shops.dataforms.content import AVAILABLE
 from shops.models import Shop, ShopKey
 
 from . import access, permissions
@@ -36,6 +37,7 @@ OBJECTS = {
     "billingdocument": gettext_lazy("Facture"),
     "paymentorder": gettext_lazy("Ordre de paiement"),
     "paymentordertemplate": gettext_lazy("Modèle d'ordre de paiement"),
+    "datacollectionform": gettext_lazy("Formulaire de collecte de données"),
 }
 _MODELS = {
     "company": "companies.Company",
@@ -50,8 +52,18 @@ _MODELS = {
     "billingdocument": "shops.BillingDocument",
     "paymentorder": "shops.PaymentOrder",
     "paymentordertemplate": "shops.PaymentOrderTemplate",
+    "datacollectionform": "shops.DataCollectionForm",
 }
-_SHOP_OBJECTS = ("shop", "notificationrule", "contract", "shopkey", "delivery", "paymentorder", "paymentordertemplate")
+_SHOP_OBJECTS = (
+    "shop",
+    "notificationrule",
+    "contract",
+    "shopkey",
+    "delivery",
+    "paymentorder",
+    "paymentordertemplate",
+    "datacollectionform",
+)
 _LABELS = {
     "role": gettext_lazy("rôle"),
     "shops": gettext_lazy("boutiques"),
@@ -60,6 +72,19 @@ _LABELS = {
     "rights": gettext_lazy("droits particuliers"),
     "access": gettext_lazy("accès"),
     "reason": gettext_lazy("motif"),
+    "title_fr": gettext_lazy("titre (français)"),
+    "title_en": gettext_lazy("titre (anglais)"),
+    "intro_fr": gettext_lazy("texte d'introduction (français)"),
+    "intro_en": gettext_lazy("texte d'introduction (anglais)"),
+    "currency": gettext_lazy("devise"),
+    "amount_fixed": gettext_lazy("montant fixe"),
+    "amount_minimum": gettext_lazy("montant minimal"),
+    "amount_maximum": gettext_lazy("montant maximal"),
+    "privacy_url": gettext_lazy("politique de protection des données"),
+    "retention_months": gettext_lazy("conservation des réponses (mois)"),
+    "order": gettext_lazy("ordre des champs"),
+    "number": gettext_lazy("version"),
+    "answer": gettext_lazy("réponse du"),
     "locked_until": gettext_lazy("verrouillé jusqu'à"),
     "sessions": gettext_lazy("sessions ouvertes"),
     "passkey": gettext_lazy("nom de la clé d'accès"),
@@ -199,6 +224,8 @@ def field_label(object_type: str, name: str) -> str:
     if kind == "email_texts" and name.count(".") == 2:
         _name, language, part = name.split(".")
         return f"{_TEXT_PARTS.get(part, part)} ({language.upper()})"
+    if object_type == "datacollectionform" and kind == "field":
+        return _("Champ %(name)s") % {"name": AVAILABLE[rest].label if rest in AVAILABLE else rest}
     field = _field(object_type, name)
     if name.startswith("key.") and name[4:] in ShopKey.Kind.values:
         return force_str(ShopKey.Kind(name[4:]).label)

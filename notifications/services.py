@@ -56,6 +56,9 @@ NOTIFICATIONS_OF_EVENT: dict[str, tuple[str, ...]] = {
     "billing.issued": ("detailed_billing",),
     "payment_order.sent": ("payment_order", "payment_order_copy", "payment_order_extra_copy"),
     "payment_order.problem": ("payment_order_problem",),
+    "data_form.requested": ("data_form_go_live",),
+    "data_form.published": ("data_form_go_live", "data_form_go_live_confirmation"),
+    "data_form.confirmed": ("data_form_go_live_confirmation",),
     "ipn.failed": ("ipn_failure",),
     "ipn.recovered": ("ipn_failure",),
 }

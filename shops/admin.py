@@ -16,8 +16,11 @@ from companies.admin import StatusAdmin
 from companies.audit import Actor
 
 from . import services
+from .dataforms.admin import DataFormVersionAdmin
 from .models import Contract, Shop
 from .orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
+
+__all__ = ["DataFormVersionAdmin", "ShopAdmin"]
 
 
 class ContractInline(admin.TabularInline):

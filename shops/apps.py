@@ -11,3 +11,5 @@ class ShopsConfig(AppConfig):
     def ready(self) -> None:
         # Attaches payment orders to events and to the worker's clock (notifications.hooks).
         import_module("shops.orders.services")
+        # Erases answers to data collection forms by the worker's clock.
+        import_module("shops.dataforms.services")

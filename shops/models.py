@@ -174,6 +174,7 @@ class ShopKey(models.Model):
         return self.kind in self.PUBLIC
 
 
-# Last, because they point at Shop: models of billing and of the payment orders belong to this app as well.
+# Last, because they point at Shop: models of these parts belong to this app as well.
 from .billing.models import BillingDocument, BillingDraft, NumberSeries, PriceItem, PriceList  # noqa: E402, F401
+from .dataforms.models import DataCollectionForm, DataFormAnswer, DataFormVersion  # noqa: E402, F401
 from .orders.models import PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate  # noqa: E402, F401

@@ -10,6 +10,7 @@ urlpatterns = [
     # The same choice of a shop, for the menu entries of its other tabs.
     path("settings/shops/keys/", views.shops, {"tab": "keys"}, name="shops_keys"),
     path("settings/shops/contracts/", views.shops, {"tab": "contracts"}, name="shops_contracts"),
+    path("settings/shops/data-form/", views.shops, {"tab": "data-form"}, name="shops_data_form"),
     path("settings/shops/<str:site_id>/configuration/", views.configuration, name="shop_configuration"),
     path("settings/shops/<str:site_id>/keys/", key_views.keys, name="shop_keys"),
     path("settings/shops/<str:site_id>/keys/tests-done/", key_views.tests_done, name="shop_tests_done"),
@@ -32,4 +33,5 @@ urlpatterns = [
     path("", include("notifications.rule_urls")),
     path("", include("shops.orders.urls")),
     path("", include("shops.billing.urls")),
+    path("", include("shops.dataforms.urls")),
 ]

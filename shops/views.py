@@ -31,7 +31,12 @@ from .selectors import END_OF_PAYMENT_RULE
 from .services import shop_update
 
 # The tabs of a shop's pages that a list of shops can lead to.
-TABS = {"configuration": "shop_configuration", "keys": "shop_keys", "contracts": "shop_contracts"}
+TABS = {
+    "configuration": "shop_configuration",
+    "keys": "shop_keys",
+    "contracts": "shop_contracts",
+    "data-form": "data_form",
+}
 
 
 @company_page()

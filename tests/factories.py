@@ -3,6 +3,7 @@
 Where those matter, call the services instead.
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,8 @@ from companies.models import Company, Contact, Membership, MembershipShop, Role,
 from notifications import addresses
 from notifications.models import ApiToken, Delivery, Event, Message, NotificationRule
 from shops.billing.models import BillingDocument
+from shops.dataforms import content as data_form_content
+from shops.dataforms.models import DataCollectionForm, DataFormAnswer, DataFormVersion
 from shops.models import Contract, Shop, ShopKey
 from shops.orders.models import PaymentOrder, end_of_day
 
@@ -131,6 +134,68 @@ class PaymentOrderFactory(DjangoModelFactory[PaymentOrder]):
     body = "Bonjour,\n\n%url%"
     valid_until = factory.LazyFunction(lambda: timezone.localdate() + timedelta(days=30))
     expires_at = factory.LazyAttribute(lambda order: end_of_day(order.valid_until, order.shop.company.time_zone))
+
+
+class DataCollectionFormFactory(DjangoModelFactory[DataCollectionForm]):
+    """A form that may go online: name, first name and e-mail address to confirm, a free amount in euros.
+
+    `shape={…}` replaces parts of its content.
+    """
+
+    class Meta:
+        model = DataCollectionForm
+
+    class Params:
+        shape = factory.LazyFunction(dict)
+
+    shop = factory.SubFactory(ShopFactory)
+    draft = factory.LazyAttribute(
+        lambda form: data_form_content.to_json(
+            replace(
+                data_form_content.default(form.shop.name),
+                **{"privacy_url": "https://boutique.example/donnees", **form.shape},
+            )
+        )
+    )
+
+
+class DataFormVersionFactory(DjangoModelFactory[DataFormVersion]):
+    """The live version of a form, equal to its draft."""
+
+    class Meta:
+        model = DataFormVersion
+
+    form = factory.SubFactory(DataCollectionFormFactory)
+    number = 1
+    state = DataFormVersion.State.LIVE
+    content = factory.LazyAttribute(lambda version: version.form.draft)
+    live_at = factory.LazyFunction(timezone.now)
+    asked_by = "Claire Morel"
+
+
+class DataFormAnswerFactory(DjangoModelFactory[DataFormAnswer]):
+    """An answer to a live version, with its order."""
+
+    class Meta:
+        model = DataFormAnswer
+
+    version = factory.SubFactory(DataFormVersionFactory)
+    form = factory.LazyAttribute(lambda answer: answer.version.form)
+    mode = "PRODUCTION"
+    order = factory.SubFactory(
+        PaymentOrderFactory, shop=factory.SelfAttribute("..form.shop"), source="DCF", channel="url"
+    )
+    nonce = factory.Sequence(lambda n: f"nonce-{n}")
+    values = factory.LazyFunction(
+        lambda: [
+            {"code": "last_name", "label": "Nom", "value": "Roy"},
+            {"code": "first_name", "label": "Prénom", "value": "Jeanne"},
+            {"code": "email", "label": "Adresse e-mail", "value": "jeanne@acheteur.example"},
+        ]
+    )
+    search = factory.LazyAttribute(lambda answer: " ".join(item["value"] for item in answer.values).lower())
+    language = "fr"
+    privacy_url = "https://boutique.example/donnees"
 
 
 class UserFactory(DjangoModelFactory[User]):

@@ -3,7 +3,7 @@
 A module per subject; a new one is imported here.
 """
 
-from . import accounts, billing, calls, orders, platform, reports, rules, shops
+from . import accounts, billing, calls, data_form, orders, platform, reports, rules, shops
 from .base import COMPOSERS
 
-__all__ = ["COMPOSERS", "accounts", "billing", "calls", "orders", "platform", "reports", "rules", "shops"]
+__all__ = ["COMPOSERS", "accounts", "billing", "calls", "data_form", "orders", "platform", "reports", "rules", "shops"]

@@ -61,6 +61,12 @@ class PaymentOrder(models.Model):
         EMAIL = "email", _("E-mail")
         URL = "url", _("Lien")
 
+    class Origin(models.TextChoices):
+        """What the order came from; its payments are told with this source (DESIGN 4b)."""
+
+        PAYMENT_ORDER = "PAYMENT_ORDER", _("Ordre de paiement")
+        DATA_FORM = "DCF", _("Formulaire de collecte de données")
+
     class Validation(models.TextChoices):
         SHOP = "", _("Réglage de la boutique")
         AUTOMATIC = "automatic", _("Automatique")
@@ -77,6 +83,7 @@ class PaymentOrder(models.Model):
         "shops.Shop", on_delete=models.PROTECT, related_name="payment_orders", verbose_name=_("boutique")
     )
     mode = models.CharField(_("mode"), max_length=10, choices=Mode)
+    source = models.CharField(_("origine"), max_length=20, choices=Origin, default=Origin.PAYMENT_ORDER, editable=False)
     reference = models.CharField(_("référence"), max_length=64, validators=[reference_validator])
     amount = models.PositiveBigIntegerField(_("montant (plus petite unité)"))
     currency = models.CharField(_("devise"), max_length=3, validators=[currency_validator])

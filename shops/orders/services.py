@@ -87,7 +87,7 @@ def payment_order_create(
         reference: made here when empty; with several recipients the orders get it with -001, -002…
         valid_until: the last day; 30 days from now by default, at most 90.
         subject, body: placeholders included; the shop's default template, else ours, when empty.
-        fields: other columns of EDITABLE.
+        fields: other columns of EDITABLE; `source`, "DCF" for an order made by a data collection form.
 
     Raises ValidationError by field; nothing is written then.
     """
@@ -377,7 +377,7 @@ def payment_order_simulate(*, order: PaymentOrder, result: str, nonce: str) -> P
             mode="TEST",
             event_id=f"simulation-{nonce}",
             data={
-                "source": "PAYMENT_ORDER",
+                "source": locked.source,
                 "order_id": locked.reference,
                 "payment_order": locked.token,
                 "transaction_id": secrets.token_hex(3),
@@ -395,12 +395,12 @@ def payment_order_simulate(*, order: PaymentOrder, result: str, nonce: str) -> P
 def payment_event_recorded(event: Event) -> None:
     """Follow the payments of orders: an accepted one finalises, the others are noted.
 
-    Applies to events of source PAYMENT_ORDER that name the order by `payment_order` (its token) or
+    Applies to events of source PAYMENT_ORDER or DCF that name the order by `payment_order` (its token) or
     by `order_id` (its reference), whoever published them. A payment that arrives after expiry or
     cancellation counts: the money is there.
     """
     result = RESULT_OF_EVENT.get(event.type)
-    if result is None or event.shop is None or event.data.get("source") != "PAYMENT_ORDER":
+    if result is None or event.shop is None or event.data.get("source") not in PaymentOrder.Origin.values:
         return
     order = _order_of(event)
     if order is None:

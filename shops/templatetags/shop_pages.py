@@ -27,6 +27,7 @@ def shop_tabs(context: Context, shop: Shop, tab: str) -> dict[str, Any]:
     tabs = [
         ("configuration", _("Configuration"), reverse("shop_configuration", args=[shop.site_id])),
         ("contracts", _("Contrats"), reverse("shop_contracts", args=[shop.site_id])),
+        ("data-form", _("Formulaire"), reverse("data_form", args=[shop.site_id])),
     ]
     if access.can(membership, permissions.MANAGE_KEYS, shop):
         tabs.insert(1, ("keys", _("Clés"), reverse("shop_keys", args=[shop.site_id])))

@@ -17,7 +17,7 @@ PURE = (
     "resolver", "retry", "signing", "targets", "templating",
 )  # fmt: skip
 # Parts of an app with layers of their own.
-PARTS = ("shops/billing", "shops/orders")
+PARTS = ("shops/billing", "shops/dataforms", "shops/orders")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -59,7 +59,7 @@ def test_the_pure_core_knows_no_database_no_settings_and_no_clock(name: str) -> 
     assert not re.search(r"\.(now|today|utcnow)\(", path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("app", ["companies", "shops", "shops/billing", "shops/orders"])
+@pytest.mark.parametrize("app", ["companies", "shops", *PARTS])
 def test_models_of_companies_and_shops_know_nothing_of_notifications(app: str) -> None:
     assert [found for found in imports(ROOT / app / "models.py") if reaches(found, "notifications")] == []
 

@@ -16,11 +16,15 @@ from companies.permissions import PERMISSIONS
 from notifications.addresses import normalise
 from notifications.models import Attachment
 from notifications.unsubscribing import make_token
+from shops.dataforms.selectors import preview_token
 from shops.models import PaymentOrderTemplate, Shop
 from tests.factories import (
     BillingDocumentFactory,
     CompanyFactory,
     ContractFactory,
+    DataCollectionFormFactory,
+    DataFormAnswerFactory,
+    DataFormVersionFactory,
     DeliveryFactory,
     EventFactory,
     NotificationRuleFactory,
@@ -99,6 +103,23 @@ EXPECTED: dict[str, Expected] = {
     "settings/shops/<str:site_id>/contracts/new/": MANAGER_CONFIRM,
     "settings/shops/<str:site_id>/contracts/<int:key>/": MANAGER_CONFIRM,
     "settings/shops/<str:site_id>/contracts/<int:key>/remove/": MANAGER_CONFIRM,
+    "settings/shops/data-form/": SHOP_CHOICE,
+    "settings/shops/<str:site_id>/data-form/": OBJECT,
+    "settings/shops/<str:site_id>/data-form/fields/": MANAGER_POST,
+    "settings/shops/<str:site_id>/data-form/texts/": OBJECT,
+    # Nothing to show yet: back to the builder.
+    "settings/shops/<str:site_id>/data-form/preview/": MANAGER_START,
+    "settings/shops/<str:site_id>/data-form/go-live/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/data-form/copy-live/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/data-form/withdraw/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/data-form/cancel-request/": MANAGER_CONFIRM,
+    "settings/shops/<str:site_id>/data-form/versions/": OBJECT,
+    "settings/shops/<str:site_id>/data-form/answers/": OBJECT,
+    "settings/shops/<str:site_id>/data-form/answers/<uuid:key>/": OBJECT,
+    "settings/shops/<str:site_id>/data-form/answers/<uuid:key>/erase/": MANAGER_CONFIRM,
+    # Whoever has the link; its own tests are in tests/shops/test_data_form_public.py.
+    "forms/<str:token>/": PUBLIC,
+    "forms/preview/<str:signed>/": PUBLIC,
     "settings/company/authentication/": PAGE,
     "settings/company/authentication/<int:key>/activate/": MANAGER_CONFIRM,
     "settings/notification-rules/<str:site_id>/<slug:reference>/": OBJECT,
@@ -253,6 +274,9 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
         "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
+        "answers/<uuid:key>": lambda: f"answers/{DataFormAnswerFactory(version__form__shop=shop).pk}",
+        "forms/<str:token>": lambda: f"forms/{DataFormVersionFactory(form__shop=shop).form.token}",
+        "<str:signed>": lambda: preview_token(DataCollectionFormFactory(shop=shop)),
         "<str:token>": lambda: make_token(company.pk, normalise(company.manager_contact.email)),
         "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
         "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
@@ -325,6 +349,8 @@ def test_rights_on_one_shop_open_nothing_of_another(
         ("settings/shops/<str:site_id>/keys/", "/settings/shops/99999999/keys/"),
         ("settings/shops/<str:site_id>/keys/<slug:name>/", "/settings/shops/99999999/keys/production/"),
         ("settings/shops/<str:site_id>/contracts/", "/settings/shops/99999999/contracts/"),
+        ("settings/shops/<str:site_id>/data-form/", "/settings/shops/99999999/data-form/"),
+        ("settings/shops/<str:site_id>/data-form/answers/", "/settings/shops/99999999/data-form/answers/"),
         ("settings/company/authentication/<int:key>/activate/", "/settings/company/authentication/999999/activate/"),
         ("settings/notification-rules/<str:site_id>/<slug:reference>/", "/settings/notification-rules/99999999/x/"),
         ("payment-orders/<uuid:key>/", "/payment-orders/00000000-0000-4000-8000-000000000000/"),

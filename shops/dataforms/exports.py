@@ -1,0 +1,40 @@
+"""Rows of the CSV of answers."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from notifications.exports import neutral, utc
+from shops.orders import money
+
+from .models import DataFormAnswer
+
+HEADER = ("created_at", "mode", "order", "amount", "currency", "status", "language", "version", "erased_at")
+
+
+def answer_rows(found: QuerySet[DataFormAnswer], columns: dict[str, str]) -> Iterator[list[str]]:
+    """Header, then one row an answer; amounts as decimals with a point, times in UTC.
+
+    Args:
+        columns: field code → label, of `selectors.answer_columns`.
+    """
+    yield [*HEADER, *(neutral(label) for label in columns.values())]
+    for answer in found.select_related("version").iterator(chunk_size=1000):
+        order = answer.order
+        decimals = money.DECIMALS.get(order.currency, 2)
+        values = {item["code"]: item["value"] for item in answer.values}
+        cells = (
+            utc(answer.created_at),
+            answer.mode,
+            order.reference,
+            f"{Decimal(order.amount).scaleb(-decimals):.{decimals}f}",
+            order.currency,
+            order.state,
+            answer.language,
+            answer.version.number if answer.version else _("essai"),
+            utc(answer.erased_at),
+            *(values.get(code, "") for code in columns),
+        )
+        yield [neutral(cell) for cell in cells]

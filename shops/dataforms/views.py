@@ -1,0 +1,399 @@
+"""Formulaire de collecte de données of one shop: the builder, its settings, going online, answers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from backoffice.forms import add_errors, read_only, show_version
+from backoffice.paging import paginate
+from companies import access, permissions
+from companies.access import CompanyRequest, company_page, shop_or_404
+from companies.audit import Actor, StaleVersion
+from notifications.exports import csv_lines
+from shops.models import Shop
+from shops.orders.models import Mode
+from shops.orders.selectors import closed_reason
+
+from . import content, exports, selectors, services
+from .content import Content
+from .forms import FieldForm, OwnFieldForm, SettingsForm
+from .models import DataCollectionForm, DataFormVersion
+
+GET_AND_POST = ["GET", "HEAD", "POST"]
+ACTIONS = ("up", "down", "required", "optional", "copy", "remove")
+
+
+def _context(request: CompanyRequest, shop: Shop, tab: str) -> dict[str, Any]:
+    """What every page of a form shows: its state and what may be done."""
+    form = selectors.form_of(shop)
+    draft = selectors.draft_of(form)
+    live = selectors.live_version(form)
+    newest = selectors.versions(form).order_by("-number").first()
+    return {
+        "shop": shop,
+        "data_form": form,
+        "draft": draft,
+        "live": live,
+        "requested": selectors.requested_version(form),
+        "refused": newest if newest and newest.state == DataFormVersion.State.REFUSED else None,
+        "differs": live is not None and live.content != content.to_json(draft),
+        "alone": selectors.in_production(shop),
+        "missing": content.missing(draft),
+        "closed": closed_reason(shop),
+        "public_url": services.public_url(form) if form.pk else "",
+        "may_edit": access.can(request.membership, permissions.EDIT_SETTINGS, shop),
+        "form_tab": tab,
+    }
+
+
+# --- The builder ----------------------------------------------------------------------------------
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def builder(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """« Construire le formulaire »; `?field=` shows the configuration of one field."""
+    shop = shop_or_404(request, site_id)
+    context = _context(request, shop, "fields")
+    if request.method == "POST" and not context["may_edit"]:
+        raise PermissionDenied
+    draft: Content = context["draft"]
+    chosen = draft.find(request.GET.get("field", ""))
+    if chosen is None:
+        if request.method == "POST":
+            messages.error(request, _("Ce champ n'est plus dans le formulaire."))
+            return redirect("data_form", site_id)
+        return _builder(request, context)
+    initial = {"version": context["data_form"].version}
+    data = request.POST if request.method == "POST" else None
+    form = FieldForm(data, item=chosen, language=shop.language, initial=initial)
+    if data is not None and form.is_valid():
+        try:
+            _form, changes = services.field_configure(
+                shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], item=form.changed_field()
+            )
+        except StaleVersion as error:
+            form.add_error(None, error)
+            show_version(form, context["data_form"].version)
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            told = _("Champ « %(name)s » enregistré.") if changes else _("Rien n'a changé.")
+            messages.success(request, told % {"name": form.changed_field().title})
+            return redirect("data_form", site_id)
+    if not context["may_edit"]:
+        read_only(form)
+    return _builder(request, context, chosen=chosen, field_form=form)
+
+
+def _builder(request: CompanyRequest, context: dict[str, Any], **more: Any) -> HttpResponse:
+    draft: Content = context["draft"]
+    context |= {
+        "groups": [
+            ("required", _("Champs obligatoires"), draft.required),
+            ("optional", _("Champs facultatifs"), draft.optional),
+        ],
+        "own_form": more.pop("own_form", None) or OwnFieldForm(),
+        "full": len(draft.fields) >= content.MAX_FIELDS,
+        **more,
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "dataforms/builder_parts.html", context)
+    return render(request, "dataforms/builder.html", context)
+
+
+@company_page(permissions.EDIT_SETTINGS)
+@require_POST
+def fields(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """The buttons of the builder: `do` is add:CODE, ACTION:CODE or own."""
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    verb, _colon, code = request.POST.get("do", "").partition(":")
+    typed = request.POST.get("version", "")
+    version = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
+    common: dict[str, Any] = {"shop": shop, "actor": Actor.of(request), "version": version}
+    own_form, told = OwnFieldForm(), ""
+    name = _name_of(shop, code)
+    try:
+        if verb == "add":
+            services.field_add(code=code, **common)
+            told = _("« %(name)s » est ajouté aux champs facultatifs.")
+        elif verb == "own":
+            own_form = OwnFieldForm(request.POST)
+            if own_form.is_valid():
+                _form, code = services.own_field_add(**own_form.cleaned_data, **common)
+                own_form, name = OwnFieldForm(), own_form.cleaned_data["label"]
+                told = _("« %(name)s » est ajouté aux champs facultatifs.")
+        elif verb in ACTIONS:
+            services.field_act(code=code, action=verb, **common)
+            told = {
+                "up": _("« %(name)s » monte d'une place."),
+                "down": _("« %(name)s » descend d'une place."),
+                "required": _("« %(name)s » est obligatoire."),
+                "optional": _("« %(name)s » est facultatif."),
+                "copy": _("« %(name)s » est copié."),
+                "remove": _("« %(name)s » est retiré du formulaire."),
+            }[verb]
+        else:
+            raise Http404
+    except ValidationError as error:
+        if hasattr(error, "error_dict"):
+            add_errors(own_form, error)
+        else:
+            messages.error(request, " ".join(error.messages))
+    if told and request.headers.get("HX-Request"):
+        return _builder(request, _context(request, shop, "fields"), told=told % {"name": name})
+    if told:
+        messages.success(request, told % {"name": name})
+    if own_form.is_bound and own_form.errors:
+        return _builder(request, _context(request, shop, "fields"), own_form=own_form)
+    if request.headers.get("HX-Request"):
+        return _builder(request, _context(request, shop, "fields"))
+    return redirect("data_form", site_id)
+
+
+def _name_of(shop: Shop, code: str) -> str:
+    item = selectors.draft_of(selectors.form_of(shop)).find(code)
+    if item is not None:
+        return item.title
+    return str(content.AVAILABLE[code].label) if code in content.AVAILABLE else code
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def texts(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """« Textes et montant »."""
+    shop = shop_or_404(request, site_id)
+    context = _context(request, shop, "texts")
+    if request.method == "POST" and not context["may_edit"]:
+        raise PermissionDenied
+    data = request.POST if request.method == "POST" else None
+    form = SettingsForm(data, draft=context["draft"], initial={"version": context["data_form"].version})
+    if data is not None and form.is_valid():
+        try:
+            _form, changes = services.draft_change(
+                shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], change=form.changed
+            )
+        except StaleVersion as error:
+            form.add_error(None, error)
+            show_version(form, context["data_form"].version)
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, _("Textes et montant enregistrés.") if changes else _("Rien n'a changé."))
+            return redirect("data_form_texts", site_id)
+    if not context["may_edit"]:
+        read_only(form)
+    return render(request, "dataforms/texts.html", context | {"form": form})
+
+
+@company_page()
+@require_safe
+def preview(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """To the page as the buyer sees it: of the draft, or with `?version=` of a version."""
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    form = selectors.form_of(shop)
+    if not form.pk:
+        messages.info(request, _("Ajoutez ou modifiez un champ d'abord : il n'y a encore rien à montrer."))
+        return redirect("data_form", site_id)
+    version = None
+    if number := request.GET.get("version", ""):
+        version = (
+            selectors.versions(form)
+            .filter(number=int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0)
+            .first()
+        )
+        if version is None:
+            raise Http404
+    return redirect("data_form_preview", selectors.preview_token(form, version))
+
+
+# --- Online ---------------------------------------------------------------------------------------
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """The dialogue « Mise en ligne du formulaire »."""
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    context = _context(request, shop, "fields")
+    if request.method == "POST":
+        typed = request.POST.get("version", "")
+        try:
+            version = services.go_live(
+                shop=shop,
+                actor=Actor.of(request),
+                version=int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0,
+            )
+        except ValidationError as error:
+            for message in error.messages:
+                messages.error(request, message)
+            return redirect("data_form", site_id)
+        if version.state == DataFormVersion.State.LIVE:
+            messages.success(
+                request,
+                _("La version %(n)d du formulaire est en ligne. Deux e-mails l'annoncent au Contact gestionnaire.")
+                % {"n": version.number},
+            )
+        else:
+            messages.success(
+                request,
+                _(
+                    "La mise en ligne de la version %(n)d est demandée : l'équipe de la plateforme la relit. Un e-mail "
+                    "l'annonce au Contact gestionnaire."
+                )
+                % {"n": version.number},
+            )
+        return redirect("data_form", site_id)
+    return render(request, "dataforms/go_live.html", context)
+
+
+def _action(
+    act: Callable[[CompanyRequest, Shop], bool], words: Callable[[Shop], tuple[str, str, str, str]]
+) -> Callable[..., HttpResponseBase]:
+    """A page that asks, naming what follows, then does it."""
+
+    @company_page()
+    @require_http_methods(GET_AND_POST)
+    def view(request: CompanyRequest, site_id: str) -> HttpResponse:
+        shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+        title, sentence, button, done = words(shop)
+        if request.method == "POST":
+            try:
+                messages.success(request, done if act(request, shop) else _("Rien n'a changé."))
+            except ValidationError as error:
+                messages.error(request, " ".join(error.messages))
+            return redirect("data_form", site_id)
+        back = reverse("data_form", args=[site_id])
+        context = {"title": title, "sentence": sentence, "action": button, "back": back}
+        return render(request, "companies/confirm.html", context)
+
+    return view
+
+
+def _copy(request: CompanyRequest, shop: Shop) -> bool:
+    version = selectors.form_of(shop).version
+    return bool(services.copy_live_to_draft(shop=shop, actor=Actor.of(request), version=version)[1])
+
+
+copy_live = _action(
+    _copy,
+    lambda shop: (
+        _("Copier le formulaire en ligne vers l'environnement de test ?"),
+        _("Le brouillon de %(shop)s redevient ce qui est en ligne ; ce que vous y avez changé depuis est perdu.")
+        % {"shop": shop.name},
+        _("Copier"),
+        _("Le brouillon est de nouveau la copie du formulaire en ligne."),
+    ),
+)
+withdraw = _action(
+    lambda request, shop: services.withdraw(shop=shop, actor=Actor.of(request)),
+    lambda shop: (
+        _("Retirer le formulaire en ligne ?"),
+        _(
+            "L'adresse publique du formulaire de %(shop)s dira qu'il n'est plus en ligne. Le brouillon, les réponses et "
+            "les ordres de paiement déjà créés restent."
+        )
+        % {"shop": shop.name},
+        _("Retirer"),
+        _("Le formulaire n'est plus en ligne."),
+    ),
+)
+cancel_request = _action(
+    lambda request, shop: services.request_cancel(shop=shop, actor=Actor.of(request)),
+    lambda shop: (
+        _("Annuler la demande de mise en ligne ?"),
+        _("L'équipe de la plateforme ne mettra pas en ligne le formulaire de %(shop)s ; vous pourrez le redemander.")
+        % {"shop": shop.name},
+        _("Annuler la demande"),
+        _("La demande de mise en ligne est annulée."),
+    ),
+)
+
+
+# --- Answers and versions -------------------------------------------------------------------------
+
+
+@company_page()
+@require_safe
+def answers(request: CompanyRequest, site_id: str) -> HttpResponseBase:
+    """What buyers entered, of one mode, newest first."""
+    shop = shop_or_404(request, site_id)
+    context = _context(request, shop, "answers")
+    form: DataCollectionForm = context["data_form"]
+    mode = request.GET.get("mode", "")
+    mode = mode if mode in Mode.values else Mode.PRODUCTION
+    q = request.GET.get("q", "").strip()[:254]
+    found = selectors.answers(form, mode=mode, q=q)
+    if request.GET.get("format") == "csv":
+        rows = exports.answer_rows(found, selectors.answer_columns(form))
+        return _csv(rows, f"reponses-{mode.lower()}-{shop.site_id}")
+    context |= {"page": paginate(request, found), "mode": mode, "modes": Mode.choices, "q": q}
+    return render(request, "dataforms/answers.html", context)
+
+
+def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
+    """A streamed download; the rows are written after the middleware, so they keep its language."""
+    language = translation.get_language()
+
+    def lines() -> Iterable[str]:
+        with translation.override(language):
+            yield from csv_lines(rows)
+
+    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
+    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@company_page()
+@require_safe
+def answer(request: CompanyRequest, site_id: str, key: UUID) -> HttpResponse:
+    shop = shop_or_404(request, site_id)
+    found = selectors.answer_of(request.membership, shop, key)
+    if found is None:
+        raise Http404
+    return render(request, "dataforms/answer.html", _context(request, shop, "answers") | {"answer": found})
+
+
+@company_page()
+@require_http_methods(GET_AND_POST)
+def answer_erase(request: CompanyRequest, site_id: str, key: UUID) -> HttpResponse:
+    """Erase what a buyer entered before its time, at the buyer's request."""
+    shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    found = selectors.answer_of(request.membership, shop, key)
+    if found is None:
+        raise Http404
+    back = reverse("data_form_answer", args=[site_id, key])
+    if request.method == "POST":
+        services.answer_erase(answer=found, actor=Actor.of(request))
+        messages.success(request, _("Les données de cette réponse sont effacées."))
+        return redirect(back)
+    context = {
+        "title": _("Effacer les données de cette réponse ?"),
+        "sentence": _(
+            "Ce que l'acheteur a écrit dans le formulaire est effacé pour toujours. L'ordre de paiement %(order)s reste, "
+            "avec son adresse e-mail et sa référence."
+        )
+        % {"order": found.order.reference},
+        "action": _("Effacer"),
+        "back": back,
+    }
+    return render(request, "companies/confirm.html", context)
+
+
+@company_page()
+@require_safe
+def versions(request: CompanyRequest, site_id: str) -> HttpResponse:
+    """« Mises en ligne »: what was asked for, by whom, and what became of it."""
+    shop = shop_or_404(request, site_id)
+    context = _context(request, shop, "versions")
+    found = selectors.versions(context["data_form"]).order_by("-number")
+    return render(request, "dataforms/versions.html", context | {"page": paginate(request, found)})
