@@ -41,6 +41,10 @@ def decrypt(stored: str, context: str) -> str:
         raise DecryptionError(f"the secret of {context} does not match its place") from error
 
 
+# Marks a ciphertext in a dump of `dumpdata`.
+_DUMPED = "aes-gcm!"
+
+
 class EncryptedTextField(models.TextField):
     """A text column whose Python value is plain and whose stored value is encrypted.
 
@@ -55,16 +59,35 @@ class EncryptedTextField(models.TextField):
     def context(self, instance: models.Model) -> str:
         return f"{self.model._meta.db_table}:{instance.pk}:{self.attname}"
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+    def pre_save(self, model_instance: models.Model, add: bool) -> "_Stored | str":
         cell = model_instance.__dict__.get(self.attname)
         if isinstance(cell, _Stored):
-            return cell.text
-        return encrypt(cell, self.context(model_instance)) if cell else ""
+            return cell
+        return _Stored(encrypt(cell, self.context(model_instance))) if cell else ""
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        # Reached without an instance, and so without a context, by `update` and by fixtures.
+        if isinstance(value, str) and value and not isinstance(value, _Opened):
+            raise ValueError(f"{self.model._meta.label}.{self.name} is written through its instance only")
+        return super().get_db_prep_save(value, connection)
 
     def from_db_value(self, value: str | None, *args: Any) -> Any:
         return None if value is None else _Stored(value)
 
+    def value_to_string(self, obj: models.Model) -> str:
+        # `dumpdata` asks for this: a dump must not hold what the column does not.
+        cell = obj.__dict__.get(self.attname)
+        text = cell.text if isinstance(cell, _Stored) else encrypt(cell, self.context(obj)) if cell else ""
+        return f"{_DUMPED}{text}" if text else ""
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(_DUMPED):
+            return _Stored(value.removeprefix(_DUMPED))
+        return value if isinstance(value, _Stored) else super().to_python(value)
+
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, _Opened):
+            return value.sealed
         return value.text if isinstance(value, _Stored) else value
 
 
@@ -75,6 +98,12 @@ class _Stored:
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+
+class _Opened(str):
+    """A secret that was read, with the ciphertext it came from: what a fixture that is loaded writes."""
+
+    sealed: str = ""
 
 
 def stored(text: str) -> Any:
@@ -91,7 +120,9 @@ class _SecretAttribute:
             return self
         cell = instance.__dict__.get(self.field.attname)
         if isinstance(cell, _Stored):
-            cell = decrypt(cell.text, self.field.context(instance)) if cell.text else ""
+            text = cell.text
+            cell = _Opened(decrypt(text, self.field.context(instance)) if text else "")
+            cell.sealed = text
             instance.__dict__[self.field.attname] = cell
         return cell
 
