@@ -25,7 +25,11 @@ class StaffAdminSite(admin.AdminSite):
     def get_urls(self) -> list[Any]:
         from notifications import support_admin
 
-        own = [path("support/addresses/", self.admin_view(support_admin.addresses), name="support_addresses")]
+        own = [
+            path("support/addresses/", self.admin_view(support_admin.addresses), name="support_addresses"),
+            path("support/export/", self.admin_view(support_admin.export), name="support_export"),
+            path("support/erase/", self.admin_view(support_admin.erase), name="support_erase"),
+        ]
         return [*own, *super().get_urls()]
 
     def password_change(  # type: ignore[override]

@@ -307,6 +307,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     }
 }
+# Days after which `manage.py purge` removes what is over. Open deliveries and the history always stay.
+RETENTION_DAYS: dict[str, int] = {"deliveries": 400, "events": 400, "sessions": 1, "tokens": 90}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 API_MAX_BODY_BYTES = 2 * 1024 * 1024
 API_MAX_EVENTS = 1000

@@ -34,6 +34,8 @@ ACTIONS: dict[str, Promise] = {
     "user.passkey_renamed": gettext_lazy("Clé d'accès renommée : %(object)s"),
     "user.viewed_as": gettext_lazy("L'équipe de la plateforme a vu le back office comme %(object)s"),
     "user.view_as_ended": gettext_lazy("L'équipe de la plateforme ne voit plus le back office comme %(object)s"),
+    "address.exported": gettext_lazy("Données d'une adresse exportées : %(object)s"),
+    "address.erased": gettext_lazy("Adresse effacée : %(object)s"),
     "sftp_account.created": gettext_lazy("Compte SFTP créé : %(object)s"),
     "sftp_account.updated": gettext_lazy("Compte SFTP modifié : %(object)s"),
     "sftp_account.password_reset": gettext_lazy("Nouveau mot de passe SFTP : %(object)s"),

@@ -3,25 +3,34 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, StreamingHttpResponse
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from backoffice.fields import OneEmailFormField
 from backoffice.paging import paginate
+from companies.audit import Actor
 
-from . import catalogue, exports, support, wording
+from . import catalogue, exports, personal_data, support, wording
 from .models import Delivery
 from .resolver import Decision
 
 COMPANIES_PER_PAGE = 25
 MESSAGES_SHOWN = 50
 LABELS = dict(catalogue.CHOICES)
+COUNT_LABELS = {
+    "deliveries": gettext_lazy("envois à cette adresse"),
+    "events": gettext_lazy("événements qui la nomment"),
+    "payment_orders": gettext_lazy("ordres de paiement"),
+    "form_answers": gettext_lazy("réponses à un formulaire"),
+    "history": gettext_lazy("lignes de l'historique"),
+}
 
 
 class AddressForm(forms.Form):
@@ -73,3 +82,57 @@ def addresses(request: HttpRequest) -> HttpResponseBase:
             "orders": list(support.orders_to(email)[:MESSAGES_SHOWN]),
         }
     return TemplateResponse(request, "admin/support_addresses.html", context)
+
+
+def _request_of(request: HttpRequest) -> AddressForm:
+    """The address of a personal-data request; only for superusers, as it reaches over all companies."""
+    if not request.user.is_superuser:
+        raise PermissionDenied
+    return AddressForm(request.POST if request.method == "POST" else request.GET)
+
+
+@require_POST
+def export(request: HttpRequest) -> HttpResponseBase:
+    """All that is held on an address, as a ZIP; told in the history without the address."""
+    form = _request_of(request)
+    if not form.is_valid():
+        return redirect("admin:support_addresses")
+    email = form.cleaned_data["q"]
+    body = personal_data.export(email)
+    personal_data.note_export(email=email, actor=Actor.of(request))
+    return HttpResponse(
+        body,
+        content_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="donnees-personnelles.zip"'},
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def erase(request: HttpRequest) -> HttpResponseBase:
+    """What erasing an address would do, the reasons against it, and the erasure itself."""
+    form = _request_of(request)
+    if not form.is_valid():
+        return redirect("admin:support_addresses")
+    email = form.cleaned_data["q"]
+    if request.method == "POST":
+        try:
+            erasure = personal_data.erase(email=email, actor=Actor.of(request))
+        except ValidationError as error:
+            for message in error.messages:
+                messages.error(request, message)
+        else:
+            messages.success(
+                request,
+                _("L'adresse est effacée. Son empreinte %(hash)s reste comme preuve.")
+                % {"hash": erasure.address_hash[:12]},
+            )
+            return redirect("admin:support_addresses")
+    found = personal_data.plan(email)
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Effacer une adresse"),
+        "email": email,
+        "plan": found,
+        "counts": [(COUNT_LABELS[name], n) for name, n in found.counts.items()],
+    }
+    return TemplateResponse(request, "admin/support_erase.html", context)

@@ -1,0 +1,267 @@
+"""Personal-data requests of the team: all that is held on an address, and its erasure.
+
+Erasing keeps the proof of sending: that a message left, when, under which rule and with which answer
+stays; the address becomes a keyed hash, and the words of the messages to it go. Whoever asks later
+whether an address was served can still be answered, because the hash of the same address is the same.
+"""
+
+import hashlib
+import hmac
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from companies import audit
+from companies.audit import Actor
+from companies.history_models import HistoryErasure
+from companies.models import AuditEntry
+from shops.dataforms.models import DataFormAnswer
+from shops.orders.models import PaymentOrder, PaymentOrderEntry
+
+from . import addresses, exports, support
+from .models import Attempt, Delivery, Event, Message
+
+ERASED = "[effacé]"
+
+
+def address_hash(email: str) -> str:
+    """The keyed hash that stands for an erased address; the key is derived from `SECRET_KEY`."""
+    key = hashlib.sha256(b"erased addresses:" + settings.SECRET_KEY.encode()).digest()
+    return hmac.new(key, addresses.normalise(email).encode(), hashlib.sha256).hexdigest()
+
+
+def stand_in(email: str) -> str:
+    """What is stored instead of the address: no address, and the same for the same address."""
+    return f"erased-{address_hash(email)[:32]}@erased.invalid"
+
+
+def _needle(email: str) -> str:
+    return addresses.normalise(email).rpartition("@")[0] + "@"
+
+
+def _mentions(value: Any, wanted: str) -> bool:
+    """Whether an address stands anywhere in JSON-like data, alone or within a text."""
+    if isinstance(value, dict):
+        return any(_mentions(item, wanted) for pair in value.items() for item in pair)
+    if isinstance(value, list):
+        return any(_mentions(item, wanted) for item in value)
+    return isinstance(value, str) and wanted in value.casefold()
+
+
+def _without(value: Any, wanted: str, instead: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(item, wanted, instead) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, wanted, instead) for item in value]
+    if isinstance(value, str):
+        at = value.casefold().find(wanted)
+        while at >= 0:
+            value = value[:at] + instead + value[at + len(wanted) :]
+            at = value.casefold().find(wanted, at + len(instead))
+    return value
+
+
+# --- What is held ---------------------------------------------------------------------------------
+
+
+def _deliveries(email: str) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(normalised_address=addresses.normalise(email), channel="email")
+
+
+def _events(email: str) -> QuerySet[Event]:
+    """Events whose data name the address, and those of the messages to it."""
+    found = Event.objects.annotate(text=Cast("data", TextField()))
+    return found.filter(
+        Q(text__icontains=addresses.normalise(email)) | Q(pk__in=_deliveries(email).values("event"))
+    ).distinct()
+
+
+def _entries(email: str) -> QuerySet[AuditEntry]:
+    wanted = addresses.normalise(email)
+    found = AuditEntry.objects.annotate(text=Cast("changes", TextField()))
+    return found.filter(
+        Q(text__icontains=wanted) | Q(object_label__icontains=wanted) | Q(actor_label__icontains=wanted)
+    )
+
+
+def _orders(email: str) -> QuerySet[PaymentOrder]:
+    wanted = addresses.normalise(email)
+    return PaymentOrder.objects.filter(Q(recipient__iexact=wanted) | Q(extra_copy__iexact=wanted))
+
+
+def _answers(email: str) -> QuerySet[DataFormAnswer]:
+    return DataFormAnswer.objects.filter(search__icontains=addresses.normalise(email), erased_at__isnull=True)
+
+
+def export(email: str) -> bytes:
+    """A ZIP of JSON and CSV: where the address is configured, every message to it, orders, history."""
+    data = {
+        "address": email,
+        "exported_at": exports.utc(timezone.now()),
+        "configured": [
+            {"company": found.company.reference, "roles": found.roles} for found in support.occurrences(email)
+        ],
+        "messages": [
+            {
+                "id": str(delivery.pk),
+                "company": delivery.company.reference if delivery.company else None,
+                "notification": delivery.notification,
+                "as": delivery.as_,
+                "status": delivery.status,
+                "created_at": exports.utc(delivery.created_at),
+                "sent_at": exports.utc(delivery.sent_at),
+                "subject": delivery.message.subject if delivery.message else None,
+                "text": delivery.message.text if delivery.message else None,
+            }
+            for delivery in support.deliveries_to(email)
+        ],
+        "payment_orders": [
+            {"reference": order.reference, "shop": order.shop.site_id, "created_at": exports.utc(order.created_at)}
+            for order in _orders(email).select_related("shop")
+        ],
+        "form_answers": [
+            {"created_at": exports.utc(answer.created_at), "values": answer.values} for answer in _answers(email)
+        ],
+        "events": [
+            {
+                "id": event.event_id,
+                "type": event.type,
+                "accepted_at": exports.utc(event.accepted_at),
+                "data": event.data,
+            }
+            for event in _events(email)
+        ],
+        "history": [
+            {"at": exports.utc(entry.at), "action": entry.action, "changes": entry.changes} for entry in _entries(email)
+        ],
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("donnees.json", json.dumps(data, ensure_ascii=False, indent=2))
+        archive.writestr("adresse.csv", "".join(exports.csv_lines(support.csv_rows(email))))
+    return packed.getvalue()
+
+
+def note_export(*, email: str, actor: Actor) -> None:
+    """Tell the history that somebody took away all that is held on an address, by its hash."""
+    noted = HistoryErasure(actor_label=actor.label[:200], address_hash=address_hash(email))
+    audit.record(actor=actor, action="address.exported", obj=noted, company=None)
+
+
+# --- Erasing --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Plan:
+    """What erasing an address would touch; with `reasons`, why it is refused now."""
+
+    counts: dict[str, int]
+    reasons: list[str] = field(default_factory=list)
+
+
+def plan(email: str) -> Plan:
+    reasons = [
+        _("%(company)s : encore configurée (%(roles)s).")
+        % {"company": found.company.name, "roles": ", ".join(found.roles)}
+        for found in support.occurrences(email)
+    ]
+    reasons += [_("Compte de l'équipe : %(login)s.") % {"login": user.login} for user in support.staff_accounts(email)]
+    waiting = _deliveries(email).filter(status__in=Delivery.OPEN).count()
+    if waiting:
+        reasons.append(_("%(n)d message(s) en attente d'envoi.") % {"n": waiting})
+    open_orders = sum(order.state_at(timezone.now()) == PaymentOrder.Status.IN_PROGRESS for order in _orders(email))
+    if open_orders:
+        reasons.append(_("%(n)d ordre(s) de paiement en cours.") % {"n": open_orders})
+    counts = {
+        "deliveries": _deliveries(email).count(),
+        "events": _events(email).count(),
+        "payment_orders": _orders(email).count(),
+        "form_answers": _answers(email).count(),
+        "history": _entries(email).count(),
+    }
+    return Plan(counts, reasons)
+
+
+@transaction.atomic
+def erase(*, email: str, actor: Actor) -> HistoryErasure:
+    """Replace an address by its keyed hash everywhere, keeping the proof of sending.
+
+    Raises:
+        ValidationError: it is still configured or something to it is under way, with the reasons.
+    """
+    found = plan(email)
+    if found.reasons:
+        raise ValidationError(found.reasons)
+    wanted, instead = addresses.normalise(email), stand_in(email)
+    erasure = HistoryErasure.objects.create(
+        actor_label=actor.label[:200], address_hash=address_hash(email), counts=found.counts
+    )
+    events = list(_events(email))
+    deliveries = list(_deliveries(email))
+    messages = {delivery.message_id for delivery in deliveries if delivery.message_id}
+    # A message shared with others keeps its words, which are theirs too; the address in it goes.
+    own = Message.objects.filter(pk__in=messages).exclude(
+        pk__in=Delivery.objects.filter(message__in=messages).exclude(normalised_address=wanted).values("message")
+    )
+    own.update(subject=ERASED, text=ERASED, html="", reply_to="", headers={})
+    _scrub(Message.objects.filter(Q(pk__in=messages) | Q(event__in=[event.pk for event in events])), wanted, instead)
+    for delivery in deliveries:
+        Attempt.objects.filter(delivery=delivery, reply__icontains=_needle(email)).update(reply=ERASED)
+    _scrub(Delivery.objects.filter(event__in=[event.pk for event in events]), wanted, instead)
+    _deliveries(email).update(address=instead, normalised_address=instead, error="")
+    for event in events:
+        if _mentions(event.data, wanted):
+            Event.objects.filter(pk=event.pk).update(data=_without(event.data, wanted, instead))
+    _answers(email).update(values=[], search="", erased_at=timezone.now())
+    orders = list(_orders(email))
+    _scrub(PaymentOrderEntry.objects.filter(order__in=orders), wanted, instead)
+    for order in orders:
+        changed = {
+            name: instead for name in ("recipient", "extra_copy") if addresses.normalise(getattr(order, name)) == wanted
+        }
+        PaymentOrder.objects.filter(pk=order.pk).update(**changed)
+    for entry in _entries(email):
+        AuditEntry.objects.filter(pk=entry.pk).update(
+            erasure=erasure,
+            salt="",
+            actor_label=_without(entry.actor_label, wanted, ERASED),
+            object_label=_without(entry.object_label, wanted, ERASED),
+            changes=_without(entry.changes, wanted, ERASED),
+        )
+    HistoryErasure.objects.filter(pk=erasure.pk).update(is_open=False)
+    erasure.is_open = False
+    audit.record(
+        actor=actor,
+        action="address.erased",
+        obj=erasure,
+        company=None,
+        changes={name: [n, 0] for name, n in found.counts.items()},
+    )
+    return erasure
+
+
+def _scrub(rows: QuerySet[Any], wanted: str, instead: str) -> None:
+    """Take the address out of the texts and lists of rows that also concern others."""
+    names = [
+        one.name
+        for one in rows.model._meta.local_fields
+        if one.get_internal_type() in ("CharField", "TextField", "JSONField") and not one.primary_key and not one.unique
+    ]
+    for row in rows:
+        changed = {
+            name: _without(getattr(row, name), wanted, instead)
+            for name in names
+            if _mentions(getattr(row, name), wanted)
+        }
+        if changed:
+            rows.model._default_manager.filter(pk=row.pk).update(**changed)
