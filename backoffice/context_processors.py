@@ -25,7 +25,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "shell_memberships": lambda: _memberships(request),
         "shell_notices": lambda: _notices(request),
         "shell_closed": lambda: _is_closed(request),
-        "shell_menu": menu.visible_menu,
+        "shell_menu": lambda: _menu(request),
         "shell_entry": current[1] if current else None,
         "shell_trail": menu.trail(request.path),
         "shell_has_addresses": menu.exists("/notifications/addresses/"),
@@ -34,6 +34,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 # The switch of the top bar names this many; the page of the user's companies has all.
 SWITCH_LIMIT = 8
+
+
+def _menu(request: HttpRequest) -> list[dict[str, Any]]:
+    membership = access.current_membership(request) if request.user.is_authenticated else None
+    return menu.visible_menu(membership) if membership else []
 
 
 def _memberships(request: HttpRequest) -> list[Any]:

@@ -1,7 +1,7 @@
 """The side menu and the breadcrumbs that follow from it.
 
 Entries are paths, not view names, and show once their path leads somewhere: an area that is not
-installed leaves no dead link.
+installed leaves no dead link. Those that need a right show to whoever has it somewhere.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from typing import Any
 from django.urls import Resolver404, resolve
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from companies import access, permissions
+from companies.models import Membership
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Entry:
     group: Promise | None = None
     # Pages below another path that belong to this entry as well; `*` stands for one part of a path.
     also: tuple[str, ...] = ()
+    # What the page asks for; to see the others it is enough to be a member.
+    permission: str = permissions.VIEW
 
     def covers(self, path: str) -> int:
         """How much of `path` lies under this entry, in characters; 0 for not at all."""
@@ -57,12 +62,18 @@ MENU: tuple[Section, ...] = (
         _("Paramétrage"),
         (
             Entry("/settings/company/", _("Infos Société"), _COMPANY),
-            Entry("/settings/company/users/", _("Utilisateurs"), _COMPANY),
-            Entry("/settings/company/sftp-accounts/", _("Comptes SFTP"), _COMPANY),
+            Entry("/settings/company/users/", _("Utilisateurs"), _COMPANY, permission=permissions.MANAGE_USERS),
+            Entry("/settings/company/sftp-accounts/", _("Comptes SFTP"), _COMPANY, permission=permissions.MANAGE_USERS),
             Entry("/settings/company/authentication/", _("Authentification"), _COMPANY),
             Entry("/settings/company/history/", _("Historique"), _COMPANY),
             Entry("/settings/shops/", _("Configuration"), _SHOP),
-            Entry("/settings/shops/keys/", _("Clés"), _SHOP, also=("/settings/shops/*/keys/",)),
+            Entry(
+                "/settings/shops/keys/",
+                _("Clés"),
+                _SHOP,
+                also=("/settings/shops/*/keys/",),
+                permission=permissions.MANAGE_KEYS,
+            ),
             Entry("/settings/shops/contracts/", _("Contrats"), _SHOP, also=("/settings/shops/*/contracts/",)),
             Entry("/settings/notification-rules/", _("Règles de notifications")),
         ),
@@ -93,11 +104,15 @@ def exists(path: str) -> bool:
     return True
 
 
-def visible_menu() -> list[dict[str, Any]]:
-    """The sections with at least one installed entry, entries in runs of the same group."""
+def visible_menu(membership: Membership) -> list[dict[str, Any]]:
+    """The sections with at least one entry that is installed and open to the user, entries in runs of the same group."""
     sections: list[dict[str, Any]] = []
     for section in MENU:
-        entries = [entry for entry in section.entries if exists(entry.path)]
+        entries = [
+            entry
+            for entry in section.entries
+            if exists(entry.path) and access.can_somewhere(membership, entry.permission)
+        ]
         if not entries:
             continue
         groups: list[dict[str, Any]] = []

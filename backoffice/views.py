@@ -21,8 +21,9 @@ from django.views.decorators.csrf import requires_csrf_token
 from django.views.decorators.http import require_POST, require_safe
 from django_prometheus.exports import ExportToDjangoView
 
+from backoffice import home as answers
 from backoffice.paging import paginate
-from companies import access, services
+from companies import access, permissions, services
 from companies.audit import Actor
 from companies.models import User
 from notifications import selectors, wording
@@ -48,7 +49,17 @@ def home(request: HttpRequest) -> HttpResponse:
         }
         for gap in summary["gaps"][:4]
     ]
-    return render(request, "home.html", {"summary": summary, "gaps": gaps})
+    context = {
+        "summary": summary,
+        "gaps": gaps,
+        "failing_urls": answers.failing_urls(membership),
+        "unsent_orders": answers.unsent_orders(membership),
+        "settings_errors": answers.settings_errors(membership),
+        "incidents": answers.running_incidents(),
+        "shops_to_open": answers.shops_to_open(membership),
+        "may_create_shop": not summary["shops_count"] and access.can(membership, permissions.MANAGE_COMPANY),
+    }
+    return render(request, "home.html", context)
 
 
 # --- Switches -------------------------------------------------------------------------------------

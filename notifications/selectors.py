@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -302,7 +303,7 @@ def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
     `only_failures` tells an address to which nothing at all got through in that time.
     """
     failed = (Delivery.Status.DEAD, Delivery.Status.NOT_SENT, Delivery.Status.RETRY)
-    rows = (
+    rows = list(
         recent.order_by()
         .exclude(normalised_address="")
         .values("normalised_address")
@@ -313,14 +314,14 @@ def failing_addresses(recent: QuerySet[Delivery]) -> list[dict[str, Any]]:
         .filter(count__gt=0)
         .order_by("-count", "normalised_address")[:5]
     )
+    newest_first = Window(
+        RowNumber(), partition_by="normalised_address", order_by=[F("created_at").desc(), F("pk").desc()]
+    )
+    named = recent.filter(normalised_address__in=[row["normalised_address"] for row in rows], status__in=failed)
+    newest = {last.normalised_address: last for last in named.order_by().annotate(place=newest_first).filter(place=1)}
     found = []
     for row in rows:
-        last = (
-            recent.filter(normalised_address=row["normalised_address"], status__in=failed)
-            .order_by("-created_at")
-            .first()
-        )
-        assert last is not None
+        last = newest[row["normalised_address"]]
         found.append(
             {
                 "address": last.address,

@@ -133,6 +133,17 @@
     for (const form of document.querySelectorAll("[data-submit-once]")) delete form.dataset.sent;
   });
 
+  /* A long menu opens where one is. */
+  const menu = document.getElementById("side-menu");
+  const showCurrent = () => {
+    const current = menu.querySelector("[aria-current]");
+    if (current) menu.scrollTop = Math.max(0, current.offsetTop - menu.clientHeight / 2);
+  };
+  if (menu) {
+    menu.addEventListener("toggle", showCurrent);
+    showCurrent();
+  }
+
   document.addEventListener("htmx:load", (event) => prepare(event.target));
 
   const start = () => {

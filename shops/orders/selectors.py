@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
@@ -18,7 +19,7 @@ from notifications.resolver import Decision
 from notifications.selectors import company_facts
 from shops.models import Shop
 
-from .models import PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate
+from .models import Mode, PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate
 
 
 class SendState(models.TextChoices):
@@ -82,6 +83,12 @@ def _send_filter(state: str) -> Q:
             return left & (Q(sending="") | Q(delivery_status=Delivery.Status.CANCELLED))
     known = (*Delivery.OPEN, Delivery.Status.SENT, Delivery.Status.CANCELLED)
     return left & ~Q(sending="") & (Q(delivery_status__isnull=True) | ~Q(delivery_status__in=known))
+
+
+def unsent(membership: Membership) -> QuerySet[PaymentOrder]:
+    """The PRODUCTION orders that could still be paid, but whose message did not get through."""
+    found = orders(membership).filter(mode=Mode.PRODUCTION)
+    return filtered(found, now=timezone.now(), state=PaymentOrder.Status.IN_PROGRESS, sending=SendState.FAILED)
 
 
 def state_filter(state: str, now: datetime) -> Q:
