@@ -158,7 +158,7 @@ def _write_attempts(verdicts: list[_Verdict]) -> dict[uuid.UUID, Attempt]:
             S(verdict.status), Attempt.Outcome.PERMANENT
         )
         attempts[delivery.pk] = Attempt(
-            delivery=delivery,
+            delivery_id=delivery.pk,
             number=last.get(delivery.pk, 0) + 1,
             started_at=verdict.ended.at,
             duration_ms=answer.duration_ms,

@@ -204,6 +204,8 @@ def algorithm(shop: Shop, mode: str) -> str:
 
 def header_text(text: str) -> str:
     """Text fit for a header: printable ASCII, so that an event id from outside cannot add a line."""
+    if text.isascii() and text.isprintable():
+        return text[:200]
     return "".join(character if " " <= character <= "~" else "?" for character in text)[:200]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus
 
 from . import signing
 from .currencies import CURRENCIES
@@ -411,8 +411,17 @@ def form_call(
     return _body([*sorted(signed.items()), ("signature", signature)])
 
 
+# Text that the form encoding leaves as it is: most names and values, so most need no quoting.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+
+
 def _body(parameters: list[tuple[str, str]]) -> tuple[bytes, str]:
-    return urlencode(parameters, quote_via=quote_plus, encoding="utf-8").encode("ascii"), CONTENT_TYPE
+    pairs = (f"{_quoted(name)}={_quoted(text)}" for name, text in parameters)
+    return "&".join(pairs).encode("ascii"), CONTENT_TYPE
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote_plus(text, encoding="utf-8")
 
 
 # --- REST V4 -------------------------------------------------------------------------------------
