@@ -120,7 +120,7 @@ class DataFormVersionAdmin(ServiceAdmin):
             else _("libre, en %(currency)s") % {"currency": shape.currency}
         )
         return format_html(
-            "<p><strong>{}</strong></p><ul>{}</ul><p>{}</p><p>{}</p>",
+            '<p><strong>{}</strong></p><ul class="plain">{}</ul><p>{}</p><p>{}</p>',
             content.in_language(shape.title),
             format_html_join("", "<li>{} ({})</li>", lines),
             _("Montant : %(amount)s") % {"amount": asked},

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 LANGUAGES = ("fr", "en")
@@ -66,7 +66,7 @@ AVAILABLE: dict[str, Available] = {
     "address": Available(_("Adresse"), max_length=255, autocomplete="street-address"),
     "postcode": Available(_("Code postal"), max_length=20, autocomplete="postal-code"),
     "city": Available(_("Ville"), max_length=128, autocomplete="address-level2"),
-    "country": Available(_("Pays"), max_length=64, autocomplete="country-name"),
+    "country": Available(pgettext_lazy("one country", "Pays"), max_length=64, autocomplete="country-name"),
     "email": Available(_("Adresse e-mail"), "email", 150, "email"),
     "phone": Available(_("Téléphone"), "phone", 32, "tel"),
     "reference": Available(_("Référence"), max_length=64),

@@ -374,6 +374,8 @@ def test_the_csv_has_a_column_a_field_and_runs_no_formula(client: Client, shop: 
 def test_one_answer_is_read_and_erased_after_a_question(client: Client, shop: Shop) -> None:
     answer = DataFormAnswerFactory(version__form__shop=shop, values=[{"code": "info1", "label": "X", "value": "<i>"}])
     page = url(shop, f"answers/{answer.pk}/")
+    order = client.get(f"/payment-orders/{answer.order_id}/").content.decode()
+    assert f'href="{page}"' in order, "the order leads to what the buyer entered"
     assert "&lt;i&gt;" in client.get(page).content.decode()
     assert answer.order.reference in said(client.get(page + "erase/"))
     answer.refresh_from_db()
