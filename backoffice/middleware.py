@@ -78,6 +78,14 @@ class HeadersMiddleware:
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
         )
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # The framework sets these four too, but not on what is answered before its turn.
+        response.setdefault("X-Content-Type-Options", "nosniff")
+        response.setdefault("Referrer-Policy", settings.SECURE_REFERRER_POLICY)
+        response.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        if settings.SECURE_HSTS_SECONDS and request.is_secure():
+            response.setdefault(
+                "Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+            )
         if not request.path.startswith(settings.STATIC_URL):
             # Pages show addresses and settings: nothing of them stays in a shared machine's cache.
             response.setdefault("Cache-Control", "no-store")

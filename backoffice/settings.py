@@ -59,6 +59,8 @@ def _field_keys(text: str) -> dict[str, bytes]:
 
 
 SECRET_KEY = _required("SECRET_KEY", _DEVELOPMENT_SECRET)
+# Former keys, while links signed under them are still on their way.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 FIELD_ENCRYPTION_KEYS = _field_keys(_required("FIELD_ENCRYPTION_KEYS", _DEVELOPMENT_FIELD_KEY))
 
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
@@ -91,13 +93,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that static files and early refusals carry them as well.
+    "backoffice.middleware.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
     "notifications.api.ProblemMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "backoffice.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "backoffice.middleware.HeadersMiddleware",
-    "csp.middleware.CSPMiddleware",
     "backoffice.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -269,6 +272,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # optional to fill; WhiteNoise warns when it is absent
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Security ---------------------------------------------------------------------------------
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
