@@ -63,6 +63,7 @@ _SHOP_OBJECTS = (
     "paymentorder",
     "paymentordertemplate",
     "datacollectionform",
+    "billingdocument",
 )
 _LABELS = {
     "role": gettext_lazy("rôle"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils.encoding import force_str
+from django.utils.translation import gettext as _
 
 from . import consistency, wording
 from .consistency import Finding
@@ -41,7 +42,7 @@ def place(finding: Finding, shops: dict[str, str]) -> str:
     if finding.contract:
         parts.append(finding.contract)
     if finding.rule:
-        parts.append("« " + wording.rule_label(str(finding.params.get("label") or finding.rule)) + " »")
+        parts.append(_("« %(rule)s »") % {"rule": wording.rule_label(str(finding.params.get("label") or finding.rule))})
     if finding.account:
         parts.append(finding.account)
     return " · ".join(parts)

@@ -482,3 +482,12 @@ def test_an_old_draft_goes_with_the_next_one(paris: Shop) -> None:
     BillingDraft.objects.filter(pk=old.pk).update(created_at=NOW - timedelta(days=8))
     new = draft(paris, PDF, net=Decimal(1))
     assert list(BillingDraft.objects.all()) == [new]
+
+
+def test_the_history_tells_of_a_document_to_who_sees_its_shop(paris: Shop, client_for: Log) -> None:
+    lyon = ShopFactory(company=paris.company, site_id="10000002", name="Lyon")
+    issue(paris)
+    path = "/settings/company/history/"
+    assert "F2026-000001" in client_for(UserFactory(company=paris.company, role=Role.VIEWER)).get(path).text
+    elsewhere = UserFactory(company=paris.company, role=Role.VIEWER, shops=[lyon])
+    assert "F2026-000001" not in client_for(elsewhere).get(path).text
