@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_to, pretty_json
 from backoffice.view_as import may_view_as
 from backoffice.view_as import start as start_view_as
+from notifications import broadcasts, consistency_reports, mass_mail
 from shops import services as shop_services
 from shops.models import Shop
 
@@ -133,7 +134,7 @@ class ShopInline(admin.TabularInline):
 class StatusAdmin(ServiceAdmin):
     """Suspending, closing and opening again what has a Status, with a reason that the merchant reads."""
 
-    actions = ("suspend", "close", "reactivate")
+    actions: tuple[str, ...] = ("suspend", "close", "reactivate")
 
     def set_status(self, obj: Any, *, actor: Actor, state: str, reason: str) -> object:
         """Give one object its new state, through its service."""
@@ -196,6 +197,7 @@ class CompanyAdmin(StatusAdmin):
         "users_count",
     )
     list_filter = ("status", "language", "country")
+    actions = (*StatusAdmin.actions, "check_settings")
     search_fields = (
         "reference",
         "name",
@@ -312,6 +314,37 @@ class CompanyAdmin(StatusAdmin):
     @admin.display(description=gettext_lazy("Boutiques"))
     def shops_link(self, company: Any) -> str:
         return self.shops_count(company)
+
+    @admin.action(description=gettext_lazy("Vérifier les réglages (rapport de consistance)"), permissions=["change"])
+    def check_settings(self, request: HttpRequest, queryset: QuerySet[Company]) -> HttpResponse | None:
+        """Run the checks on the companies chosen, whatever the hour of their morning run."""
+        chosen = Company.objects.filter(pk__in=queryset.values("pk"), status=Status.ACTIVE).order_by("pk")
+        count = chosen.count()
+        if not count:
+            messages.warning(request, _("Aucune des sociétés choisies n'est active : rien n'est vérifié."))
+            return None
+        question = mass_mail.question(
+            request,
+            audience=mass_mail.Audience.of_reach(broadcasts.reach("consistency_report", chosen)),
+            title=_("Vérifier les réglages de %(n)d sociétés ?") % {"n": count},
+            sentence=_(
+                "Le Contact gestionnaire reçoit le rapport si les contrôles trouvent des erreurs qui ne lui ont pas "
+                "encore été signalées : le nombre ci-dessous est un maximum."
+            ),
+            action=_("Vérifier"),
+        )
+        if question is not None:
+            return question
+        if consistency_reports.runs_ask(companies=chosen, actor=Actor.of(request)):
+            told = ngettext("%(n)d société est vérifiée.", "%(n)d sociétés sont vérifiées.", count)
+        else:
+            told = ngettext(
+                "%(n)d société va être vérifiée dans les minutes qui viennent.",
+                "%(n)d sociétés vont être vérifiées dans les minutes qui viennent.",
+                count,
+            )
+        messages.success(request, told % {"n": count})
+        return None
 
     def set_status(self, obj: Company, *, actor: Actor, state: str, reason: str) -> object:
         return services.company_set_status(company=obj, actor=actor, state=state, reason=reason)

@@ -9,6 +9,7 @@ from .models import AuditEntry, Contact
 # action of AuditEntry → what happened; « %(object)s » stands for the object's designation then.
 ACTIONS: dict[str, Promise] = {
     "company.created": gettext_lazy("Société créée"),
+    "consistency.asked": gettext_lazy("Contrôle de consistance demandé : %(object)s"),
     "consistency.checked": gettext_lazy("Consistance des données vérifiée : %(object)s"),
     "company.updated": gettext_lazy("Infos Société modifiées"),
     "company.status_changed": gettext_lazy("État de la société changé"),

@@ -323,6 +323,27 @@ def tick(now: datetime) -> None:
             report_run(company=row.company, actor=Actor.command("consistency_reports"), now=now)
 
 
+def runs_ask(*, companies: Iterable[Company], actor: Actor, now: datetime | None = None) -> bool:
+    """Check several companies, as staff ask for it: a few at once, more by the worker within its next minutes.
+
+    A run takes some tens of milliseconds, too long for hundreds of them in one request.
+
+    Returns:
+        True when the runs are done, False when they are left to the worker.
+    """
+    now = now or timezone.now()
+    companies = list(companies)
+    if len(companies) <= PER_TICK:
+        for company in companies:
+            report_run(company=company, actor=actor, now=now)
+        return True
+    with transaction.atomic():
+        for company in companies:
+            ConsistencySchedule.objects.update_or_create(company=company, defaults={"due_at": now})
+            audit.record(actor=actor, action="consistency.asked", obj=company, company=company)
+    return False
+
+
 # --- On a page -------------------------------------------------------------------------------------
 
 

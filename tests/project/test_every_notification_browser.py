@@ -9,8 +9,11 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from email.utils import getaddresses
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +25,7 @@ from django.test import Client
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from companies.audit import Actor
 from companies.models import Company, User
 from companies.provisioning import provision
 from notifications import dispatch
@@ -29,11 +33,13 @@ from notifications.addresses import normalise
 from notifications.catalogue import BY_CODE, TABLE_ROWS
 from notifications.models import Delivery
 from notifications.selectors import company_facts, delivery_tables
+from shops.billing.models import PriceList
+from shops.billing.services import price_list_save
 from shops.dataforms import public as data_form_pages
 from shops.models import PaymentOrder, Shop
 from shops.orders import public as order_pages
 from tests.endpoints import Endpoint
-from tests.factories import PASSWORD, StaffFactory
+from tests.factories import PASSWORD, EventFactory, StaffFactory
 from tests.smtp import Received, SmtpServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -287,15 +293,11 @@ def case(code: str) -> Callable[[Case], Case]:
     return register
 
 
-# Rows whose screens are not there yet.
-TO_COME = {"detailed_billing"}
-
-
 def test_every_row_of_the_delivery_tables_has_a_case() -> None:
-    assert set(CASES) | TO_COME == {row.code for row in TABLE_ROWS}
+    assert set(CASES) == {row.code for row in TABLE_ROWS}
 
 
-@pytest.mark.parametrize("code", [row.code for row in TABLE_ROWS if row.code not in TO_COME])
+@pytest.mark.parametrize("code", [row.code for row in TABLE_ROWS])
 def test_it_happens_through_the_screens_and_reaches_exactly_who_the_table_says(code: str, stage: Stage) -> None:
     CASES[code](stage)
 
@@ -591,6 +593,44 @@ def _data_form_go_live_confirmation(stage: Stage) -> None:
     buyer.get_by_role("button", name="Continuer vers le paiement").click()
     buyer.get_by_role("heading", name="Lumière Paris vous demande 49,90 EUR").wait_for()
     assert (newest_order().recipient, newest_order().source) == (BUYER, "DCF")
+
+
+# --- Billing --------------------------------------------------------------------------------------
+
+
+@case("detailed_billing")
+def _detailed_billing(stage: Stage) -> None:
+    """Issued by the team after a look at the figures; the page gives the document that was mailed."""
+    shop = Shop.objects.get(site_id=PARIS)
+    EventFactory(shop=shop, occurred_at=timezone.now() - timedelta(days=10))
+    price_list_save(
+        price_list=PriceList(),
+        prices={"payment.accepted": Decimal("0.0800")},
+        actor=Actor.command("test"),
+        name="Tarif 2026",
+        currency="EUR",
+        tax_rate=Decimal("20.00"),
+        is_default=True,
+    )
+    promised = stage.promised("detailed_billing", shop=PARIS)
+    assert promised == {Promise("claire@lumiere.example", "to", "fr")}
+    today = timezone.localdate()
+    page = stage.staff
+    page.goto("/admin/shops/billingdocument/issue/")
+    page.locator("[name=site_ids]").fill(PARIS)
+    page.locator("[name=start]").fill((today - timedelta(days=20)).isoformat())
+    page.locator("[name=end]").fill((today - timedelta(days=2)).isoformat())
+    page.get_by_role("button", name="Voir l'aperçu").click()
+    page.get_by_role("button", name="Émettre et envoyer").click()
+    page.get_by_text("1 document est émis et part par e-mail.").wait_for()
+    (mail,) = stage.check("detailed_billing", promised)
+    (attached,) = mail.message.iter_attachments()
+    assert attached.get_content_type() == "application/pdf"
+    (link,) = (found for found in stage.links(mail.text) if "/billing/" in found)
+    stage.merchant.goto(link)
+    with stage.merchant.expect_download() as download:
+        stage.merchant.get_by_role("link", name="Télécharger le PDF").click()
+    assert Path(download.value.path()).read_bytes() == attached.get_content()
 
 
 # --- The whole platform ---------------------------------------------------------------------------
