@@ -426,7 +426,7 @@ class CallHealth(models.Model):
 class ApiToken(models.Model):
     """A bearer token of the API, stored hashed; scoped to the platform or to one company."""
 
-    name = models.CharField(_("nom"), max_length=100)
+    name = models.CharField(pgettext_lazy("of a thing", "nom"), max_length=100)
     company = models.ForeignKey(
         Company,
         on_delete=models.CASCADE,

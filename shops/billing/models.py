@@ -21,7 +21,7 @@ currency_validator = RegexValidator(r"^[A-Z]{3}\Z", _("Une devise est un code IS
 class PriceList(models.Model):
     """What each billed event costs. Documents keep the prices they were issued with."""
 
-    name = models.CharField(_("nom"), max_length=100, unique=True)
+    name = models.CharField(pgettext_lazy("of a thing", "nom"), max_length=100, unique=True)
     currency = models.CharField(_("devise"), max_length=3, default="EUR", validators=[currency_validator])
     tax_rate = models.DecimalField(
         _("taux de TVA en pour cent"),

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from backoffice.fields import EmailListFormField, OneEmailFormField
@@ -257,7 +257,7 @@ class ValidityForm(StyledForm):
 
 
 class TemplateForm(StyledForm):
-    name = forms.CharField(label=_("Nom"), max_length=100)
+    name = forms.CharField(label=pgettext_lazy("of a thing", "Nom"), max_length=100)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices)
     subject = forms.CharField(label=_("Objet"), max_length=200)
     body = forms.CharField(label=_("Message"), max_length=5000, widget=forms.Textarea(attrs={"rows": 12}))

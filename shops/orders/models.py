@@ -199,7 +199,7 @@ class PaymentOrderTemplate(models.Model):
         "shops.Shop", on_delete=models.CASCADE, related_name="payment_order_templates", verbose_name=_("boutique")
     )
     language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
-    name = models.CharField(_("nom"), max_length=100)
+    name = models.CharField(pgettext_lazy("of a thing", "nom"), max_length=100)
     subject = models.CharField(_("objet"), max_length=200)
     body = models.TextField(_("message"), max_length=5000)
     is_default = models.BooleanField(_("modèle par défaut"), default=False)
