@@ -28,7 +28,7 @@ from companies.models import AuditEntry
 from shops.dataforms.models import DataFormAnswer
 from shops.orders.models import PaymentOrder, PaymentOrderEntry
 
-from . import addresses, exports, support
+from . import addresses, exports, support, wording
 from .models import Attempt, Delivery, Event, Message
 
 ERASED = "[effacé]"
@@ -172,7 +172,10 @@ class Plan:
 def plan(email: str) -> Plan:
     reasons = [
         _("%(company)s : encore configurée (%(roles)s).")
-        % {"company": found.company.name, "roles": ", ".join(found.roles)}
+        % {
+            "company": found.company.name,
+            "roles": ", ".join(wording.role_label(found.facts, role) for role in found.roles),
+        }
         for found in support.occurrences(email)
     ]
     reasons += [_("Compte de l'équipe : %(login)s.") % {"login": user.login} for user in support.staff_accounts(email)]

@@ -104,7 +104,7 @@ def test_a_message_shared_with_others_keeps_its_words_without_the_address(held: 
 @pytest.mark.parametrize("why", ["configured", "waiting", "order in progress", "team"])
 def test_erasing_is_refused_with_the_reason(why: str, held: Delivery) -> None:
     expected = {
-        "configured": "encore configurée (company_manager)",
+        "configured": "encore configurée (Contact gestionnaire)",
         "waiting": "en attente d'envoi",
         "order in progress": "ordre(s) de paiement en cours",
         "team": "Compte de l'équipe",
