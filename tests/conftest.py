@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from allauth.account.internal.flows.login import record_authentication
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection
@@ -48,6 +50,15 @@ def _fresh_cache() -> Iterator[None]:
     """Rate limits count per test."""
     yield
     cache.clear()
+
+
+@pytest.fixture
+def standard_prices(db: None) -> None:
+    """The price list that the migrations give; a test with real transactions before may have flushed it."""
+    from shops.billing.models import PriceList
+
+    if not PriceList.objects.filter(is_default=True).exists():
+        import_module("shops.migrations.0005_billing").add_default_prices(apps, None)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from companies.models import AuditEntry, Company, User
 from notifications.models import Attempt, Delivery, Event, NotificationRule
 from tests.factories import CompanyFactory
 
+pytestmark = pytest.mark.usefixtures("standard_prices")
+
 
 def run(*arguments: str) -> str:
     out = StringIO()

@@ -32,7 +32,7 @@ from tests.factories import (
     UserFactory,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_prices")]
 STAFF = Actor.command("test")
 OCTOBER = (date(2026, 10, 1), date(2026, 10, 31))
 NOW = datetime(2026, 11, 3, 9, tzinfo=UTC)

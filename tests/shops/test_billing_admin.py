@@ -18,7 +18,7 @@ from shops.billing.models import BillingDocument, BillingDraft, PriceList
 from shops.models import Shop
 from tests.factories import BillingDocumentFactory, CompanyFactory, EventFactory, ShopFactory, StaffFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_prices")]
 LIST = "/admin/shops/billingdocument/"
 
 
