@@ -506,10 +506,10 @@ class _Story:
         rows = Delivery.objects.select_related("event", "shop", "rule", "company")
         due = rows.filter(channel="ipn", status=Delivery.Status.QUEUED, event__company__reference__in=REFERENCES)
         down = self.now - timedelta(days=6, hours=3)
-        todo = [(delivery.created_at, delivery.pk) for delivery in due]
-        heapq.heapify(todo)
-        while todo:
-            at, key = heapq.heappop(todo)
+        waiting = [(delivery.created_at, delivery.pk) for delivery in due]
+        heapq.heapify(waiting)
+        while waiting:
+            at, key = heapq.heappop(waiting)
             if at > self.now:
                 continue
             at += timedelta(seconds=1)
@@ -526,7 +526,7 @@ class _Story:
                 call_services.publish_due_notices(at)
             delivery.refresh_from_db()
             if delivery.status == Delivery.Status.RETRY and delivery.retry_at:
-                heapq.heappush(todo, (delivery.retry_at, key))
+                heapq.heappush(waiting, (delivery.retry_at, key))
         with self.at():
             call_services.publish_due_notices(self.now)
 
