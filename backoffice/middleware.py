@@ -66,6 +66,22 @@ class SessionMiddleware(LibrarySessionMiddleware):
         return response
 
 
+class PlainQueryMiddleware:
+    """Puts the replacement character for NUL in the query strings of pages.
+
+    PostgreSQL refuses NUL in any text, and nobody means one. The API names it as an error instead.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        if "%00" in query and not request.path.startswith("/api/"):
+            request.META["QUERY_STRING"] = query.replace("%00", "%EF%BF%BD")
+        return self.get_response(request)
+
+
 class HeadersMiddleware:
     """Headers that the framework has no setting for."""
 

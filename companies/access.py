@@ -220,8 +220,9 @@ def shop_or_404(request: CompanyRequest, site_id: str, permission: str = permiss
         PermissionDenied: the user sees the shop but lacks `permission` on it.
     """
     # Whatever is no identifier is not asked of the database, which may refuse its characters.
-    found = shops_of(request.membership).select_related("company").filter(site_id=site_id)
-    shop = found.first() if site_id.isascii() and site_id.isdigit() else None
+    if not (site_id.isascii() and site_id.isdigit()):
+        raise Http404
+    shop = shops_of(request.membership).select_related("company").filter(site_id=site_id).first()
     if shop is None:
         _point_elsewhere(request, site_id)
         raise Http404

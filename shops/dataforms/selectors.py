@@ -57,6 +57,9 @@ def in_production(shop: Shop) -> bool:
 
 
 def by_token(token: str) -> DataCollectionForm | None:
+    # What is no token is not asked of the database, which may refuse its characters.
+    if not token.isascii() or not token.isprintable():
+        return None
     return DataCollectionForm.objects.select_related("shop__company").filter(token=token).first()
 
 

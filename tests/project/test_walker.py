@@ -314,6 +314,28 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
             assert unquote(answer.headers["Location"]).startswith(inside), name
 
 
+@pytest.mark.parametrize("route", sorted(route for route in EXPECTED if EXPECTED[route] == PAGE))
+def test_a_nul_in_the_address_is_no_error(route: str, cast: dict[str, Client], fill: Callable[[str], str]) -> None:
+    """PostgreSQL refuses the character in any text, so none may reach a query."""
+    names = (
+        "q",
+        "shop",
+        "rule",
+        "address",
+        "event",
+        "user",
+        "who",
+        "object",
+        "field",
+        "type",
+        "state",
+        "status",
+        "page",
+    )
+    query = "&".join(f"{name}=%00" for name in names)
+    assert cast["administrator"].get(f"{fill(route)}?{query}").status_code in (200, 404)
+
+
 OF_A_SHOP = [
     route
     for route in sorted(EXPECTED)
