@@ -20,7 +20,7 @@ from . import payloads, resolver, selectors
 from .catalogue import Channel
 from .facts import CompanyFacts, RuleFacts, ShopFacts
 from .models import Delivery, Event, NotificationRule
-from .retry import REDIRECT_STATUSES, CallPolicy
+from .retry import CallPolicy
 from .transports.http import endpoint_of
 
 NOTIFICATION = "ipn_call"
@@ -263,12 +263,3 @@ def failure_label(code: str) -> str:
     if kind.startswith("SERVER_"):
         return _("Erreur serveur %(status)s") % {"status": kind.removeprefix("SERVER_")}
     return force_str(_ERROR_LABELS.get(kind, _("Echoué")))
-
-
-def is_redirect(delivery: Delivery) -> bool:
-    return delivery.http_status in REDIRECT_STATUSES
-
-
-def journal_url(delivery_id: object) -> str:
-    """The page of one delivery, where a call can be made again after log-in."""
-    return f"{settings.BASE_URL}/notifications/journal/{delivery_id}/"

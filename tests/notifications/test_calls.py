@@ -41,7 +41,8 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def shop() -> Shop:
-    found = ShopFactory(name="Lumière Paris", company__manager__email="claire@lumiere.example")
+    # Its identifier resembles no transaction, so that either is found for itself.
+    found = ShopFactory(site_id="45678912", name="Lumière Paris", company__manager__email="claire@lumiere.example")
     for kind, value in (("test", KEY), ("production", KEY), ("rest_test", REST_KEY), ("rest_production", REST_KEY)):
         ShopKeyFactory(shop=found, kind=kind, value=value)
     return found
