@@ -159,7 +159,7 @@ def user_csv(found: QuerySet[User], company: Company) -> Iterator[list[str]]:
             Prefetch("grants", MembershipShop.objects.select_related("shop").order_by("shop__site_id"))
         )
     }
-    for account in found:
+    for account in found.iterator(chunk_size=1000):
         member = members.get(account.pk)
         grants = [
             grant.shop.site_id if grant.permissions is None else f"{grant.shop.site_id}:{_codes(grant.permissions)}"
@@ -320,7 +320,7 @@ SFTP_HEADER = ("login", "email", "status", "created_at", "password_set_at", "exp
 
 def sftp_csv(found: QuerySet[SftpAccount]) -> Iterator[list[str]]:
     yield list(SFTP_HEADER)
-    for account in found:
+    for account in found.iterator(chunk_size=1000):
         cells = (
             account.login,
             account.email,

@@ -1,6 +1,6 @@
 """Paramétrage > Société > Utilisateurs and Comptes SFTP."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -8,11 +8,10 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -45,7 +44,9 @@ def users(request: CompanyRequest) -> HttpResponseBase:
     found = selectors.users_filtered(selectors.users(request.company), request.company, **wanted)
     found = selectors.ordered(found, sort_key(request, selectors.USER_SORTS, default="login"))
     if request.GET.get("format") == "csv":
-        return _csv(selectors.user_csv(found, request.company), f"utilisateurs-{request.company.reference}")
+        return exports.csv_response(
+            selectors.user_csv(found, request.company), f"utilisateurs-{request.company.reference}"
+        )
     page = paginate(request, found)
     shops = access.shops_of(request.membership).only("site_id", "name")
     context = {
@@ -58,11 +59,6 @@ def users(request: CompanyRequest) -> HttpResponseBase:
         "few_shops": FEW_SHOPS,
     }
     return render(request, "companies/users.html", context)
-
-
-def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
-    return StreamingHttpResponse(exports.csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 # --- One user -------------------------------------------------------------------------------------
@@ -409,7 +405,7 @@ def sftp_accounts(request: CompanyRequest) -> HttpResponseBase:
     found = selectors.sftp_accounts(request.company, **wanted)
     found = selectors.ordered(found, sort_key(request, selectors.SFTP_SORTS, default="login"))
     if request.GET.get("format") == "csv":
-        return _csv(selectors.sftp_csv(found), f"comptes-sftp-{request.company.reference}")
+        return exports.csv_response(selectors.sftp_csv(found), f"comptes-sftp-{request.company.reference}")
     context = {"page": paginate(request, found), "wanted": wanted, "active": any(wanted.values()), "asked": asked}
     return render(request, "companies/sftp_accounts.html", context)
 

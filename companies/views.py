@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -197,11 +197,7 @@ def company_history(request: CompanyRequest) -> HttpResponseBase:
         **{name: values[name] for name in ("q", "who", "field", "shop", "since", "until")},
     )
     if request.GET.get("format") == "csv":
-        return StreamingHttpResponse(
-            exports.csv_lines(_history_rows(found)),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="historique-{request.company.reference}.csv"'},
-        )
+        return exports.csv_response(_history_rows(found), f"historique-{request.company.reference}")
     page = paginate(request, found)
     context = {
         "page": page,

@@ -1,7 +1,6 @@
 """Gestion > Rapports de consistance: what the checks found, since when, and where to correct it."""
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
@@ -9,7 +8,6 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -71,7 +69,7 @@ def report(request: CompanyRequest) -> HttpResponseBase:
     whole = consistency_reports.lines(found, membership, shops, consistency_reports.keys_of(before))
     lines = asked.keep(whole)
     if request.GET.get("format") == "csv":
-        return _csv(lines, request.company.reference)
+        return exports.csv_response(_rows(lines), f"consistance-{request.company.reference}")
     recovered = consistency_reports.recovered(shown, before) if shown else []
     visible_shops = access.shops_of(membership).only("site_id", "name")
     context: dict[str, Any] = {
@@ -127,15 +125,10 @@ def run(request: CompanyRequest) -> HttpResponse:
 HEADER = ("severity", "scope", "shop", "object", "code", "finding", "what_to_do")
 
 
-def _csv(lines: Iterable[Line], reference: str) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    name = f"consistance-{reference}-{timezone.localdate():%Y-%m-%d}.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    writer = csv.writer(response)
-    writer.writerow(HEADER)
+def _rows(lines: Iterable[Line]) -> Iterator[list[str]]:
+    yield list(HEADER)
     for line in lines:
         finding = line.finding
         about = finding.contract or finding.rule or finding.account
-        row = (finding.severity, finding.scope, finding.shop, about, finding.code, line.sentence, line.advice)
-        writer.writerow([exports.neutral(cell) for cell in row])
-    return response
+        cells = (finding.severity, finding.scope, finding.shop, about, finding.code, line.sentence, line.advice)
+        yield [exports.neutral(cell) for cell in cells]

@@ -1,11 +1,14 @@
-"""Rows for CSV: the delivery tables and the journal."""
+"""CSV files: how every one is written and handed over; the rows of the delivery tables and of the journal."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone, translation
 
 from .models import Delivery
 from .selectors import DeliveryTables, line_json
@@ -40,10 +43,20 @@ def table_rows(tables: DeliveryTables) -> Iterator[list[str]]:
             yield [neutral(cell) for cell in cells]
 
 
+# What starts a formula: the characters of OWASP's list, the wide and small ones among them, behind anything that shows
+# nothing. Not only where a cell starts: a spreadsheet set to semicolons or tabs, as a French one is, cuts our cells there.
+_CUTS = r";\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
+_UNSEEN = r"\x00-\x08\x0e-\x1b\x1f \x7f\"\xa0\xad\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
+_STARTERS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+_FORMULA = re.compile(f"(^|[{_CUTS}])([{_UNSEEN}]*)(?=[{_STARTERS}])")
+_CONTROL_FIRST = ("\t", "\r", "\n")
+
+
 def neutral(cell: Any) -> str:
     """A cell that a spreadsheet shows and never runs: formula starters get a leading apostrophe."""
     text = "" if cell is None else str(cell)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    text = _FORMULA.sub(r"\1\2'", text)
+    return "'" + text if text.startswith(_CONTROL_FIRST) else text
 
 
 JOURNAL_HEADER = (
@@ -108,3 +121,22 @@ def csv_lines(rows: Iterable[list[str]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     for row in rows:
         yield writer.writerow(row)
+
+
+def csv_response(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
+    """A download, written while it is sent, in the language and time zone of the page it is asked on.
+
+    Args:
+        rows: the header first, every cell neutralised.
+        stem: the name of the file before the date; what does not belong into a name becomes a hyphen.
+    """
+    # The middleware is done with the request before the first row is written.
+    language, zone = translation.get_language(), timezone.get_current_timezone()
+
+    def lines() -> Iterator[str]:
+        with translation.override(language), timezone.override(zone):
+            yield from csv_lines(rows)
+
+    stem = re.sub("[^A-Za-z0-9._-]+", "-", stem)
+    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
+    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)

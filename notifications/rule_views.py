@@ -21,14 +21,13 @@ from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from shops.models import Shop
 
-from . import impact, rule_screens, services, test_views
+from . import exports, impact, rule_screens, services, test_views
 from .catalogue import RULE_TYPE_LABELS, RuleType
 from .condition_forms import Conditions, changed_rows, variable_choices
 from .models import NotificationRule
 from .rule_forms import STATES, RuleForm, RulesFilter
 from .rule_screens import ShopRules, shop_rules
 from .selectors import delivery_tables, rules_in, rules_of
-from .views import csv_response
 from .wizard import open_drafts
 
 # Up to this many shops one list holds them; beyond, they are searched.
@@ -76,7 +75,7 @@ def rules(request: CompanyRequest) -> HttpResponseBase:
     if request.GET.get("format") == "csv":
         for rule in found:
             rule.shop = shop
-        return csv_response(rule_screens.csv_rows(found, whole.manager), f"regles-{shop.site_id}.csv")
+        return exports.csv_response(rule_screens.csv_rows(found, whole.manager), f"regles-{shop.site_id}")
     wanted = next((item for item in whole.rules if item.reference == request.GET.get("rule")), None)
     counts = {code: sum(item.type == code for item in found) for code in RULE_TYPE_LABELS}
     chosen = wanted.type if wanted else request.GET.get("type", "")
@@ -138,7 +137,7 @@ def all_rules(request: CompanyRequest) -> HttpResponseBase:
     inherited = contact.email if contact else ""
     if request.GET.get("format") == "csv":
         every = found.iterator(chunk_size=500) if keys is None else rule_screens.in_chunks(found, keys)
-        return csv_response(rule_screens.csv_rows(every, inherited), f"regles-{request.company.reference}.csv")
+        return exports.csv_response(rule_screens.csv_rows(every, inherited), f"regles-{request.company.reference}")
     page = paginate(request, found if keys is None else keys)
     rules = list(page.object_list if keys is None else rule_screens.in_chunks(found, list(page.object_list)))
     context = {

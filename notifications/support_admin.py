@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -64,11 +64,7 @@ def addresses(request: HttpRequest) -> HttpResponseBase:
     if form.is_bound and form.is_valid():
         email = form.cleaned_data["q"]
         if request.GET.get("format") == "csv":
-            return StreamingHttpResponse(
-                exports.csv_lines(support.csv_rows(email)),
-                content_type="text/csv; charset=utf-8",
-                headers={"Content-Disposition": 'attachment; filename="adresse.csv"'},
-            )
+            return exports.csv_response(support.csv_rows(email), "adresse")
         page = paginate(request, support.companies_with(email), default=COMPANIES_PER_PAGE)
         counts = support.delivery_counts(email)
         context |= {

@@ -3,16 +3,14 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone, translation
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -52,9 +50,8 @@ def addresses(request: CompanyRequest) -> HttpResponseBase:
     tables = screens.filtered(whole, wanted)
     chosen_address = request.GET.get("address", "").strip()
     if request.GET.get("format") == "csv":
-        return csv_response(
-            exports.table_rows(_only(tables, chosen_address)), f"adresses-{request.company.reference}.csv"
-        )
+        rows = exports.table_rows(_only(tables, chosen_address))
+        return exports.csv_response(rows, f"adresses-{request.company.reference}")
     context: dict[str, Any] = {
         "wanted": wanted,
         "tables": tables,
@@ -179,7 +176,7 @@ def journal(request: CompanyRequest) -> HttpResponseBase:
     found = searched(selectors.deliveries_filtered(found, **asked.arguments()), asked.value("q").strip())
     found = found.order_by(paging.sort_key(request, SORTS, default="-created_at"), "-pk")
     if request.GET.get("format") == "csv":
-        return csv_response(exports.journal_rows(found), f"journal-{request.company.reference}.csv")
+        return exports.csv_response(exports.journal_rows(found), f"journal-{request.company.reference}")
     page = paging.paginate(request, found.select_related("event", "shop", "rule", "message"))
     context = {
         "page": page,
@@ -312,20 +309,3 @@ def _confirmation(request: HttpRequest, found: Delivery, action: str) -> HttpRes
     allowed = found.is_resendable if action == "resend" else found.is_cancellable
     context = {"delivery": found, "action": action, "allowed": allowed}
     return render(request, "notifications/delivery_confirm.html", context)
-
-
-# --- Pieces ---------------------------------------------------------------------------------------
-
-
-def csv_response(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
-    """A streamed download; the rows are written after the middleware, so they keep its language."""
-    language, zone = translation.get_language(), timezone.get_current_timezone()
-
-    def lines() -> Iterable[str]:
-        with translation.override(language), timezone.override(zone):
-            yield from exports.csv_lines(rows)
-
-    stem, _dot, ending = name.rpartition(".")
-    dated = f"{stem}-{timezone.localdate():%Y-%m-%d}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{dated}"'}
-    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -112,11 +112,7 @@ def authentication(request: CompanyRequest) -> HttpResponseBase:
     sorts = {"number": "number", "shop": "shop__name", "network": "network", "secure": "three_d_secure"}
     found = found.order_by(sort_key(request, sorts, default="number"), "network", "pk")
     if request.GET.get("format") == "csv":
-        return StreamingHttpResponse(
-            exports.csv_lines(_rows(found)),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="3d-secure-{request.company.reference}.csv"'},
-        )
+        return exports.csv_response(_rows(found), f"3d-secure-{request.company.reference}")
     page = paginate(request, found)
     context = {
         "page": page,

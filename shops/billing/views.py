@@ -1,6 +1,6 @@
 """Gestion > Facturation: the documents of the merchant's shops, to read and to keep."""
 
-import csv
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from backoffice import paging
 from companies import access
 from companies.access import CompanyRequest, company_page
-from notifications.exports import neutral
+from notifications.exports import csv_response, neutral
 from notifications.selectors import deliveries
 
 from . import pricing, selectors, words
@@ -35,7 +35,7 @@ def documents(request: CompanyRequest) -> HttpResponseBase:
     totals = selectors.totals(found)
     found = found.order_by(paging.sort_key(request, SORTS, default="-issued_at"), "-number")
     if request.GET.get("format") == "csv":
-        return _csv(_list_rows(found), f"facturation-{request.company.reference}-{timezone.localdate():%Y-%m-%d}.csv")
+        return csv_response(_list_rows(found), f"facturation-{request.company.reference}")
     page = paging.paginate(request, found)
     context: dict[str, Any] = {
         "page": page,
@@ -70,7 +70,7 @@ def _document_or_404(request: CompanyRequest, key: UUID) -> BillingDocument:
 def document(request: CompanyRequest, key: UUID) -> HttpResponseBase:
     found = _document_or_404(request, key)
     if request.GET.get("format") == "csv":
-        return _csv(_line_rows(found), f"{found.number}.csv")
+        return csv_response(_line_rows(found), found.number)
     context = {
         "document": found,
         "title": words.title(found),
@@ -119,9 +119,9 @@ LIST_HEADER = (
 )
 
 
-def _list_rows(found: QuerySet[BillingDocument]) -> list[list[str]]:
-    rows = [list(LIST_HEADER)]
-    for item in found:
+def _list_rows(found: QuerySet[BillingDocument]) -> Iterator[list[str]]:
+    yield list(LIST_HEADER)
+    for item in found.iterator(chunk_size=1000):
         cells = (
             item.number,
             item.kind,
@@ -135,17 +135,15 @@ def _list_rows(found: QuerySet[BillingDocument]) -> list[list[str]]:
             *(_plain(value, item.currency) for value in (item.tax, item.gross)),
             item.credits.number if item.credits else "",
         )
-        rows.append([_cell(cell) for cell in cells])
-    return rows
+        yield [_cell(cell) for cell in cells]
 
 
-def _line_rows(document: BillingDocument) -> list[list[str]]:
-    rows = [["number", "description", "quantity", "unit_price", "amount", "currency"]]
+def _line_rows(document: BillingDocument) -> Iterator[list[str]]:
+    yield ["number", "description", "quantity", "unit_price", "amount", "currency"]
     for data in document.lines:
         line = Line.from_json(data)
         figures = (pricing.text(line.quantity), pricing.text(line.unit_price), pricing.text(line.amount))
-        rows.append([_cell(cell) for cell in (document.number, words.label(line), *figures, document.currency)])
-    return rows
+        yield [_cell(cell) for cell in (document.number, words.label(line), *figures, document.currency)]
 
 
 def _plain(value: Any, currency: str) -> str:
@@ -155,10 +153,3 @@ def _plain(value: Any, currency: str) -> str:
 def _cell(text: str) -> str:
     """Text that a spreadsheet would run is neutralised; negative amounts stay numbers."""
     return text if text[:1] == "-" and text[1:].replace(".", "", 1).isdigit() else neutral(text)
-
-
-def _csv(rows: list[list[str]], name: str) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    csv.writer(response).writerows(rows)
-    return response

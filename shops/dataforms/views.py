@@ -1,16 +1,15 @@
 """Formulaire de collecte de données of one shop: the builder, its settings, going online, answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -19,7 +18,7 @@ from backoffice.paging import paginate
 from companies import access, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
 from companies.audit import Actor, StaleVersion
-from notifications.exports import csv_lines
+from notifications.exports import csv_response
 from shops.models import Shop
 from shops.orders.models import Mode
 from shops.orders.selectors import closed_reason
@@ -336,21 +335,9 @@ def answers(request: CompanyRequest, site_id: str) -> HttpResponseBase:
     found = selectors.answers(form, mode=mode, q=q)
     if request.GET.get("format") == "csv":
         rows = exports.answer_rows(found, selectors.answer_columns(form))
-        return _csv(rows, f"reponses-{mode.lower()}-{shop.site_id}")
+        return csv_response(rows, f"reponses-{mode.lower()}-{shop.site_id}")
     context |= {"page": paginate(request, found), "mode": mode, "modes": Mode.choices, "q": q}
     return render(request, "dataforms/answers.html", context)
-
-
-def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
-    """A streamed download; the rows are written after the middleware, so they keep its language."""
-    language = translation.get_language()
-
-    def lines() -> Iterable[str]:
-        with translation.override(language):
-            yield from csv_lines(rows)
-
-    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
-    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 @company_page()

@@ -1,12 +1,12 @@
 """Gestion > Ordres de paiement: the list, one order, what can be done with it, and message templates."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,7 +24,7 @@ from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from companies.models import Language
 from notifications import addresses, emails
-from notifications.exports import csv_lines
+from notifications.exports import csv_response
 from notifications.models import Delivery, Event
 from notifications.views import mail_policy
 from shops.models import Shop
@@ -76,7 +76,9 @@ def orders(request: CompanyRequest) -> HttpResponseBase:
     found = selectors.filtered(selectors.orders(request.membership), now=timezone.now(), **asked.arguments())
     found = found.order_by(sort_key(request, SORTS, default="-created_at"), "reference", "pk")
     if request.GET.get("format") == "csv":
-        return _csv(exports.order_rows(found), f"ordres-{asked.wanted_mode.lower()}-{request.company.reference}")
+        return csv_response(
+            exports.order_rows(found), f"ordres-{asked.wanted_mode.lower()}-{request.company.reference}"
+        )
     page = paginate(request, found)
     for order in page.object_list:
         order.sending_state = selectors.send_state(order)
@@ -91,19 +93,6 @@ def orders(request: CompanyRequest) -> HttpResponseBase:
         "may_create": access.can_somewhere(request.membership, permissions.MANAGE_PAYMENT_ORDERS),
     }
     return render(request, "orders/orders.html", context)
-
-
-def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
-    """A streamed download; the rows are written after the middleware, so they keep its language."""
-    language = translation.get_language()
-
-    def lines() -> Iterable[str]:
-        with translation.override(language):
-            yield from csv_lines(rows)
-
-    name = f"{stem}-{timezone.localdate():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 # --- Creating -------------------------------------------------------------------------------------

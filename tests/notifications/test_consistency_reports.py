@@ -393,7 +393,7 @@ def test_findings_of_other_shops_and_of_accounts_stay_hidden(lumiere: Company, c
     assert "99 (CB)" in html
     assert "88 (CB)" not in html
     assert "casse@" not in html
-    history = client_for(restricted).get(PAGE, {"format": "csv"}).content.decode()
+    history = client_for(restricted).get(PAGE, {"format": "csv"}).getvalue().decode()
     assert "88 (CB)" not in history
     whole = client_for(lumiere.users.get(login="claire")).get(PAGE).content.decode()
     assert "88 (CB)" in whole
@@ -421,7 +421,7 @@ def test_filters_of_the_url_narrow_the_findings(
     lumiere.shops.get().contracts.all().delete()
     run(lumiere)
     client = client_for(lumiere.users.get(login="claire"))
-    rows = list(csv.DictReader(io.StringIO(client.get(PAGE, {**query, "format": "csv"}).content.decode())))
+    rows = list(csv.DictReader(io.StringIO(client.get(PAGE, {**query, "format": "csv"}).getvalue().decode())))
     assert [row["code"] for row in rows] == expected
 
 
@@ -466,7 +466,7 @@ def test_a_formula_in_a_name_is_only_text_in_the_file(lumiere: Company, client_f
     lumiere.users.filter(login="paul").update(email="=cmd@")
     ContractFactory(shop=lumiere.shops.get(), number="=1+1")
     run(lumiere)
-    content = client_for(lumiere.users.get(login="claire")).get(PAGE, {"format": "csv"}).content.decode()
+    content = client_for(lumiere.users.get(login="claire")).get(PAGE, {"format": "csv"}).getvalue().decode()
     assert "'=1+1 (CB)" in content
 
 

@@ -388,7 +388,7 @@ def test_the_list_shows_filters_and_totals(paris: Shop, client_for: Log) -> None
     client = client_for(UserFactory(company=paris.company, role=Role.VIEWER))
 
     def numbers(**query: str) -> list[str]:
-        content = client.get("/billing/", {**query, "format": "csv"}).content.decode()
+        content = client.get("/billing/", {**query, "format": "csv"}).getvalue().decode()
         return [row["number"] for row in csv.DictReader(io.StringIO(content))]
 
     assert sorted(numbers()) == ["F2026-000001", "F2026-000002", "F2026-000003"]
@@ -426,7 +426,7 @@ def test_a_document_is_read_and_downloaded(paris: Shop, client_for: Log) -> None
     assert response.content == bytes(found.file)
     assert response.headers["Content-Type"] == "application/pdf"
     assert response.headers["Content-Disposition"] == 'attachment; filename="F2026-000001.pdf"'
-    lines = client.get(f"/billing/{found.pk}/", {"format": "csv"}).content.decode().splitlines()
+    lines = client.get(f"/billing/{found.pk}/", {"format": "csv"}).getvalue().decode().splitlines()
     assert lines[1] == "F2026-000001,Abonnement mensuel de la boutique,1,19.0000,19.00,EUR"
 
 
@@ -434,7 +434,7 @@ def test_formulas_are_neutralised_and_negative_amounts_stay_numbers(paris: Shop,
     line = {"code": "", "label": "=HYPERLINK(1)", "quantity": "-2", "unit_price": "5.0000", "amount": "-10.00"}
     found = BillingDocumentFactory(shop=paris, lines=[line])
     client = client_for(UserFactory(company=paris.company))
-    lines = client.get(f"/billing/{found.pk}/", {"format": "csv"}).content.decode().splitlines()
+    lines = client.get(f"/billing/{found.pk}/", {"format": "csv"}).getvalue().decode().splitlines()
     assert lines[1] == f"{found.number},'=HYPERLINK(1),-2,5.0000,-10.00,EUR"
 
 
