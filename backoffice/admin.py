@@ -4,10 +4,14 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
+from django.db import models, router, transaction
+from django.forms.models import _get_foreign_key
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -45,26 +49,152 @@ class StaffAdminSite(admin.AdminSite):
         return redirect_to_login(request.GET.get("next", reverse("admin:index")), reverse("account_login"))
 
 
+# The hidden field of a change page that says what it was opened on.
+OPENED_ON = "opened_on"
+
+
+def _values(obj: models.Model, names: Any) -> list[tuple[str, Any]]:
+    """The stored values of those names that are columns or sets of other objects."""
+    found: list[tuple[str, Any]] = []
+    for name in sorted(names):
+        try:
+            column = obj._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        if isinstance(column, models.ManyToManyField):
+            found.append((name, sorted(str(key) for key in getattr(obj, name).values_list("pk", flat=True))))
+        elif isinstance(column, models.Field):
+            found.append((name, column.value_from_object(obj)))
+    return found
+
+
 class ServiceAdmin(admin.ModelAdmin):
     """A page whose writes go through services: audited, announced, never a bare `save()`.
 
     Subclasses write in `save_model` and `save_inline`. What a service refuses although the form
     let it pass rolls the whole request back and is told at the top of the page.
+
+    A page of a stored object carries what it was opened on, its own fields and the rows of its inlines. When
+    somebody else has changed any of it, the form comes back with what was typed, who was faster and what
+    differs, and carries the present state: saving again is a decision (`companies.conflicts`).
+
+    Attributes:
+        watched: columns that belong to what the page was opened on besides the fields it shows by their name.
     """
 
     list_per_page = 50
     show_full_result_count = False
+    watched: tuple[str, ...] = ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            with transaction.atomic(using=router.db_for_write(self.model)):
+                if request.method == "POST" and object_id:
+                    obj = self.get_object(request, object_id)
+                    if obj is not None:
+                        self.hold(obj)
+                        if (answer := self._gone_on(request, obj)) is not None:
+                            return answer
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
             for message in error.messages:
                 messages.error(request, message)
             return HttpResponseRedirect(request.get_full_path())
+
+    # --- Two people on one page -------------------------------------------------------------------
+
+    def hold(self, obj: Any) -> None:
+        """Lock what the page writes until the transaction ends, in the order in which services lock."""
+        self.model._base_manager.select_for_update(of=("self",)).filter(pk=obj.pk).first()
+
+    def opened_on(self, request: HttpRequest, obj: Any) -> str:
+        """What the page of an object shows and may change, as it is stored now; a short text."""
+        from companies.audit import stamp
+
+        stored = self.model._base_manager.get(pk=obj.pk)
+        own = flatten_fieldsets(self.get_fieldsets(request, stored))
+        names = {*own, *self.watched} - set(self.get_readonly_fields(request, stored))
+        rows = []
+        for inline in self.get_inline_instances(request, stored):
+            if inline.has_change_permission(request, stored):
+                key = _get_foreign_key(self.model, inline.model, fk_name=inline.fk_name).name
+                shown = set(inline.fields or ()) - set(inline.readonly_fields)
+                found = inline.model._base_manager.filter(**{key: stored.pk}).order_by("pk")
+                rows.append([(row.pk, _values(row, shown)) for row in found])
+        return stamp(_values(stored, names), rows, self.also_opened_on(stored))
+
+    def also_opened_on(self, obj: Any) -> Any:
+        """What else the page shows of an object and may change: what its form reads from elsewhere."""
+        return None
+
+    def history_objects(self, obj: Any) -> list[tuple[str, Any]]:
+        """In whose history a change of the page stands."""
+        return [(obj._meta.model_name, obj.pk)]
+
+    def newest_change(self, obj: Any) -> Any:
+        """The newest entry about what the page shows."""
+        from companies import history
+
+        return history.newest(*self.history_objects(obj))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        if not change or obj is None or request.method != "POST":
+            return form
+        page, clean_values = self, form.clean
+
+        def clean(self: Any) -> Any:
+            cleaned = clean_values(self)
+            seen = request.POST.get(OPENED_ON)
+            if seen is not None and seen != page.opened_on(request, obj):
+                self.add_error(None, page.stale(request, self))
+            return cleaned
+
+        return type(form)(form.__name__, (form,), {"clean": clean})
+
+    def stale(self, request: HttpRequest, form: Any) -> ValidationError:
+        """The refusal of a form that was opened on something else, with all that is known about it."""
+        from companies import conflicts
+
+        found = conflicts.conflict(
+            request,
+            entry=self.newest_change(form.instance),
+            differences=conflicts.differences(form, form),
+            reload_url=request.get_full_path(),
+        )
+        return ValidationError(render_to_string("admin/conflict.html", {"conflict": found}), code="stale")
+
+    def _gone_on(self, request: HttpRequest, obj: Any) -> HttpResponse | None:
+        """Where an object has reached a state that nobody changes any more while its page was open: back to it."""
+        if self.has_change_permission(request, obj) or not self.has_change_permission(request):
+            return None
+        if not self.has_view_permission(request, obj) or OPENED_ON not in request.POST:
+            return None
+        from companies import conflicts
+
+        conflicts.tell_by_message(request, entry=self.newest_change(obj))
+        return HttpResponseRedirect(request.get_full_path())
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        if change and obj is not None and self.has_change_permission(request, obj):
+            context["opened_on"] = self.opened_on(request, obj)
+            context["opened_on_name"] = OPENED_ON
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    # --- Rows -------------------------------------------------------------------------------------
 
     def save_inline(self, request: HttpRequest, parent: Any, form: Any) -> None:
         """Write one changed row of an inline."""

@@ -7,6 +7,7 @@ from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
+from django.http import HttpRequest
 
 
 def section(*layout: Any) -> FormHelper:
@@ -34,10 +35,12 @@ def read_only(*bound: forms.BaseForm) -> None:
             field.disabled = True
 
 
-def show_version(form: forms.BaseForm, version: int) -> None:
-    """Let a refused form carry the current version, so that a second, informed save goes through."""
-    form.data = form.data.copy()  # type: ignore[attr-defined]
-    form.data[form.add_prefix("version")] = str(version)  # type: ignore[index]
+def carried_number(request: HttpRequest, name: str) -> int | None:
+    """The version that a posted page carries; None where it carries none, 0 where it is no number of ours."""
+    typed = request.POST.get(name)
+    if typed is None:
+        return None
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
 
 
 class PlainForm(forms.Form):

@@ -157,6 +157,9 @@ class AccountForm(CurrentPasswordMixin):
         label=_("Fuseau horaire"), required=False, widget=forms.Select(attrs={"class": "form-select"})
     )
 
+    # What the form was opened on; see `services.fingerprint`.
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
     SAVED = ("title", "first_name", "last_name", "phone", "email", "language", "time_zone")
 
     def __init__(self, *args: Any, user: User, company_zone: str = "", **kwargs: Any) -> None:

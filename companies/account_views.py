@@ -10,7 +10,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -21,9 +21,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from backoffice.middleware import has_second_factor
 from notifications import addresses
 
-from . import access, links, logins, services
+from . import access, conflicts, history, links, logins, permissions, services
 from .account_forms import AccountForm, PasswordChangeForm, PasswordResetForm, SetPasswordForm
-from .audit import Actor
+from .audit import Actor, StaleVersion
 from .models import User
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
@@ -39,24 +39,36 @@ def account(request: HttpRequest) -> HttpResponse:
     user = request.user
     assert isinstance(user, User)
     membership = access.current_membership(request)
-    initial = {name: getattr(user, name) for name in AccountForm.SAVED}
-    initial["language"] = user.language or request.LANGUAGE_CODE
-    form = AccountForm(
-        request.POST or None,
-        initial=initial,
+
+    def account_form(data: QueryDict | None = None) -> AccountForm:
         # The form compares with what is stored, and a refused save must not change what the page shows.
-        user=User.objects.get(pk=user.pk),
-        company_zone=membership.company.time_zone if membership else "",
-    )
+        stored = User.objects.get(pk=user.pk)
+        initial = {name: getattr(stored, name) for name in AccountForm.SAVED}
+        initial["language"] = stored.language or request.LANGUAGE_CODE
+        initial["seen"] = services.fingerprint(stored)
+        zone = membership.company.time_zone if membership else ""
+        return AccountForm(data, initial=initial, user=stored, company_zone=zone)
+
+    form = account_form(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            changes = services.user_update(user=form.user, actor=Actor.of(request), **form.saved())
+            changes = services.user_update(
+                user=form.user, actor=Actor.of(request), seen=form.cleaned_data["seen"] or None, **form.saved()
+            )
+        except StaleVersion:
+            conflicts.tell(request, form, account_form(), ("user", user.pk))
         except ValidationError as error:
             _add_errors(form, error)
         else:
             _tell_account_changes(request, form, set(changes), former_email=user.email)
             return redirect("account")
-    context = {"form": form, "membership": membership, "has_second_factor": has_second_factor(user)}
+    context = {
+        "form": form,
+        "membership": membership,
+        "has_second_factor": has_second_factor(user),
+        "last_change": history.last_change(user.company_id, ("user", user.pk)),
+        "no_history": membership is None or not access.can(membership, permissions.MANAGE_USERS),
+    }
     return render(request, "companies/account.html", context)
 
 

@@ -27,7 +27,7 @@ from notifications import broadcasts, consistency_reports, mass_mail
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import audit, permissions, security, services
+from . import audit, history, permissions, security, services
 from .audit import Actor
 from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
 
@@ -346,6 +346,13 @@ class CompanyAdmin(StatusAdmin):
         messages.success(request, told % {"n": count})
         return None
 
+    def also_opened_on(self, obj: Company) -> Any:
+        rows = obj.contacts.order_by("kind").values_list("kind", *services.CONTACT_FIELDS)
+        return [list(row) for row in rows]
+
+    def newest_change(self, obj: Company) -> AuditEntry | None:
+        return history.newest_among(obj.pk, "company", "contact", "shop")
+
     def set_status(self, obj: Company, *, actor: Actor, state: str, reason: str) -> object:
         return services.company_set_status(company=obj, actor=actor, state=state, reason=reason)
 
@@ -471,6 +478,12 @@ class UserAdmin(ServiceAdmin):
             return ()
         fixed = ("company", "date_joined", "last_login", "locked_until")
         return fixed if request.user.is_superuser else (*fixed, "is_staff", "is_superuser", "groups")
+
+    def hold(self, obj: User) -> None:
+        services.account_hold(obj, company=obj.company, seen=None)
+
+    def also_opened_on(self, obj: User) -> Any:
+        return [services.fingerprint(obj, membership.company) for membership in obj.memberships.order_by("pk")]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # Whoever may change an account's address may take it over: the team's only by superusers.

@@ -56,6 +56,26 @@ class StaleVersion(ValidationError):
 
 Changes = dict[str, list[Any]]
 
+
+def stamp(*values: Any) -> str:
+    """What a page was opened on, as a short text: another text means that somebody has saved since."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:20]
+
+
+def check_seen(seen: str | int | None, now: str | int) -> None:
+    """Refuse a write that was decided on something else; call it with the row locked.
+
+    Args:
+        seen: the version or stamp that the writer saw; None where nobody looked at anything: commands.
+        now: the present one.
+
+    Raises:
+        StaleVersion: they differ.
+    """
+    if seen is not None and seen != now:
+        raise StaleVersion
+
+
 _clock: ContextVar[datetime | None] = ContextVar("history_clock", default=None)
 
 

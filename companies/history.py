@@ -1,8 +1,11 @@
 """The history of a company: which entries a user sees, and what they say in words."""
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
@@ -21,7 +24,7 @@ from notifications.wording import conditions_in_words, trigger_label
 from shops.dataforms.content import AVAILABLE
 from shops.models import Shop, ShopKey
 
-from . import access, permissions
+from . import access, permissions, wording
 from .models import AuditEntry, Contact, Membership, Role
 
 OBJECTS = {
@@ -109,6 +112,22 @@ FIELD_GROUPS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "three_d_secure": (gettext_lazy("3D Secure"), ("three_d_secure",)),
     "name": (gettext_lazy("nom"), ("name", "first_name", "last_name", "label")),
 }
+# What is noted about an object without changing it.
+NO_CHANGES = (
+    "address.exported",
+    "consistency.asked",
+    "consistency.checked",
+    "key.shown",
+    "newsletter.tried",
+    "payment_order.resent",
+    "rule.tested",
+    "sftp_account.revealed",
+    "user.invited",
+    "user.login_link",
+    "user.sessions_ended",
+    "user.view_as_ended",
+    "user.viewed_as",
+)
 _TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_lazy("Corps de l'e-mail")}
 
 
@@ -133,6 +152,7 @@ def filtered(
     shop: str = "",
     since: date | str = "",
     until: date | str = "",
+    about: Iterable[str] = (),
 ) -> QuerySet[AuditEntry]:
     """Narrow a history.
 
@@ -143,7 +163,13 @@ def filtered(
         field: a key of FIELD_GROUPS; entries that changed it.
         shop: identifier of a shop.
         since, until: days, both included, in the active time zone.
+        about: objects as `type.key`, or `type` for all of a kind: what a page of settings is about.
     """
+    these = Q()
+    for item in about:
+        object_type, _dot, key = item.partition(".")
+        these |= Q(object_type=object_type, object_id=key) if key else Q(object_type=object_type)
+    found = found.filter(these)
     if q or field:
         found = found.annotate(text=Cast("changes", TextField()))
     if q:
@@ -180,18 +206,87 @@ def authors(membership: Membership) -> list[str]:
     return sorted(filter(None, found[:200]), key=str.casefold)
 
 
-def last_change(company_id: int, *objects: tuple[str, Any]) -> AuditEntry | None:
-    """The newest entry about any of the (object type, key) given, for « modifié par … le … »."""
+def newest(*objects: tuple[str, Any]) -> AuditEntry | None:
+    """The newest change of any of the (object type, key) given, whatever company it belongs to."""
     wanted = Q()
     for kind, key in objects:
         wanted |= Q(object_type=kind, object_id=str(key))
-    return AuditEntry.objects.filter(wanted, company_id=company_id).order_by("-at", "-pk").first()
+    return _changes(AuditEntry.objects.filter(wanted)).first()
 
 
-def last_change_on(shop: Shop, *kinds: str) -> AuditEntry | None:
-    """The newest entry about objects of these kinds of one shop: its keys, its contracts…"""
-    found = AuditEntry.objects.filter(company_id=shop.company_id, shop=shop, object_type__in=kinds)
-    return found.order_by("-at", "-pk").first()
+def newest_among(company_id: int, *kinds: str) -> AuditEntry | None:
+    """The newest change of any object of these kinds that a company has."""
+    return _changes(AuditEntry.objects.filter(company_id=company_id, object_type__in=kinds)).first()
+
+
+def newest_on(shop: Shop, *kinds: str) -> AuditEntry | None:
+    """The newest change of any object of these kinds that a shop has."""
+    return _changes(AuditEntry.objects.filter(company_id=shop.company_id, shop=shop, object_type__in=kinds)).first()
+
+
+@dataclass(frozen=True)
+class LastChange:
+    """« modifié par … le … » of a settings page, with the way to the history of what it shows.
+
+    Attributes:
+        query: the query string of the history, narrowed to the objects the page is about.
+    """
+
+    entry: AuditEntry
+    query: str
+
+    @property
+    def is_creation(self) -> bool:
+        return self.entry.action.endswith((".created", ".default_created"))
+
+
+def last_change(company_id: int | None, *objects: tuple[str, Any]) -> LastChange | None:
+    """Of any of the (object type, key) given."""
+    wanted = Q()
+    for kind, key in objects:
+        wanted |= Q(object_type=kind, object_id=str(key))
+    mine = Q(company=company_id) if company_id is not None else Q(company__isnull=True)
+    found = _changes(AuditEntry.objects.filter(wanted, mine)).first()
+    return LastChange(found, urlencode([("about", f"{kind}.{key}") for kind, key in objects])) if found else None
+
+
+def about_labels(membership: Membership, about: Iterable[str]) -> list[str]:
+    """The designations of the objects a history is narrowed to, as the newest entries have them."""
+    labels = []
+    for item in about:
+        object_type, _dot, key = item.partition(".")
+        label = force_str(OBJECTS[object_type])
+        if key:
+            entry = entries(membership).filter(object_type=object_type, object_id=key).first()
+            if entry is not None:
+                label = _("%(kind)s : %(name)s") % {
+                    "kind": label,
+                    "name": wording.object_label(object_type, entry.object_label),
+                }
+        labels.append(label)
+    return labels
+
+
+def last_change_on(shop: Shop, *kinds: str) -> LastChange | None:
+    """Of the objects of these kinds that one shop has: its keys, its contracts…"""
+    found = newest_on(shop, *kinds)
+    return LastChange(found, urlencode([("shop", shop.site_id), *_of_kinds(kinds)])) if found else None
+
+
+def last_change_among(membership: Membership, *kinds: str) -> LastChange | None:
+    """Of all objects of these kinds that a user sees, for a page that lists them."""
+    found = _changes(entries(membership).filter(object_type__in=kinds)).first()
+    return LastChange(found, urlencode(_of_kinds(kinds))) if found else None
+
+
+def _of_kinds(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    # One kind is a choice of the filter, several are not.
+    return [("object", kinds[0])] if len(kinds) == 1 else [("about", kind) for kind in kinds]
+
+
+def _changes(found: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    """Of the entries those that changed something, newest first."""
+    return found.exclude(action__in=NO_CHANGES).order_by("-at", "-pk")
 
 
 def changes_in_words(entry: AuditEntry) -> list[tuple[str, str, str]]:

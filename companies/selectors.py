@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -222,7 +223,7 @@ class ShopRow:
 
     Attributes:
         choice: one of CHOICES.
-        held: what the account may do there now.
+        held: what the account may do there now, or what was ticked and refused.
         grantable: what the editor may grant there.
     """
 
@@ -249,10 +250,39 @@ class ShopRow:
         ]
 
 
-def shop_rows(shops: Any, member: Membership, editor: Membership) -> list[ShopRow]:
-    """The shops of one page with what the account may do on each."""
+def shop_rows(shops: Any, member: Membership, editor: Membership, typed: QueryDict | None = None) -> list[ShopRow]:
+    """The shops of one page with what the account may do on each.
+
+    Args:
+        typed: a post that was refused, whose choices are shown again.
+    """
     held, mine = access.access_of(member), access.access_of(editor)
-    return [ShopRow(shop, choice_of(held, shop.pk), held.on(shop.pk), mine.on(shop.pk)) for shop in shops]
+    rows = []
+    for shop in shops:
+        choice, codes = choice_of(held, shop.pk), held.on(shop.pk)
+        if typed is not None and (wanted := typed.get(f"choice-{shop.site_id}")) in CHOICES:
+            choice, codes = str(wanted), frozenset(typed.getlist(f"own-{shop.site_id}"))
+        rows.append(ShopRow(shop, choice, codes, mine.on(shop.pk)))
+    return rows
+
+
+def shop_differences(shops: Any, member: Membership, typed: QueryDict) -> list[tuple[str, str, str]]:
+    """(shop, rights stored, rights in the post) where both are not the same."""
+    held = access.access_of(member)
+    found = []
+    for shop in shops:
+        stored, wanted = choice_of(held, shop.pk), typed.get(f"choice-{shop.site_id}", "")
+        ticked = frozenset(typed.getlist(f"own-{shop.site_id}"))
+        same = stored == wanted and (wanted != OWN_RIGHTS or ticked == held.on(shop.pk))
+        if wanted in CHOICES and not same:
+            found.append((shop.name, _choice_in_words(stored, held.on(shop.pk)), _choice_in_words(wanted, ticked)))
+    return found
+
+
+def _choice_in_words(choice: str, codes: frozenset[str]) -> str:
+    if choice != OWN_RIGHTS:
+        return str(CHOICES[choice])
+    return ", ".join(str(permissions.LABELS[code]) for code in permissions.ordered(codes)) or str(CHOICES[NONE])
 
 
 def choice_of(held: permissions.Access, shop: int) -> str:

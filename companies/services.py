@@ -4,7 +4,6 @@ Every function is keyword-only and takes the `actor` that the history names. Eac
 ValidationError with messages by field and then leaves nothing written.
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +21,7 @@ from notifications.services import publish
 from shops.models import Shop
 
 from . import access, audit, permissions, security, status
-from .audit import Actor, Changes, StaleVersion
+from .audit import Actor, Changes
 from .models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
 from .permissions import Access
 
@@ -69,9 +68,8 @@ def company_update(*, company: Company, actor: Actor, version: int | None = None
         version: the version the writer saw; StaleVersion when the row has moved on.
     """
     status.ensure_open(actor=actor, company=company)
-    company = Company.objects.select_for_update().get(pk=company.pk) if version is not None else company
-    if version is not None and company.version != version:
-        raise StaleVersion
+    _lock(company)
+    audit.check_seen(version, company.version)
     if "incident_emails" in fields:
         fields["incident_emails"] = addresses.unique(address.strip() for address in fields["incident_emails"])
     changes = audit.apply(company, fields)
@@ -99,6 +97,7 @@ def company_set_status(*, company: Company, actor: Actor, state: str, reason: st
 def contact_save(*, company: Company, kind: str, actor: Actor, **fields: str) -> Changes:
     """Create or change one of the two contacts; absent fields stay as they are."""
     status.ensure_open(actor=actor, company=company)
+    _lock(company)
     contact = Contact.objects.filter(company=company, kind=kind).first() or Contact(company=company, kind=kind)
     created = contact.pk is None
     changes = audit.apply(contact, fields)
@@ -112,9 +111,15 @@ def contact_save(*, company: Company, kind: str, actor: Actor, **fields: str) ->
 
 
 @transaction.atomic
-def technical_contact_remove(*, company: Company, actor: Actor) -> bool:
-    """Remove the technical contact; False when there was none."""
+def technical_contact_remove(*, company: Company, actor: Actor, version: int | None = None) -> bool:
+    """Remove the technical contact; False when there was none.
+
+    Args:
+        version: the company's version that the writer saw; StaleVersion when it has moved on.
+    """
     status.ensure_open(actor=actor, company=company)
+    _lock(company)
+    audit.check_seen(version, company.version)
     contact = Contact.objects.filter(company=company, kind=Contact.Kind.TECHNICAL).first()
     if contact is None:
         return False
@@ -126,9 +131,15 @@ def technical_contact_remove(*, company: Company, actor: Actor) -> bool:
 
 
 @transaction.atomic
-def contacts_swap(*, company: Company, actor: Actor) -> Changes:
-    """Exchange the Contact gestionnaire and the Contact technique."""
+def contacts_swap(*, company: Company, actor: Actor, version: int | None = None) -> Changes:
+    """Exchange the Contact gestionnaire and the Contact technique.
+
+    Args:
+        version: the company's version that the writer saw; StaleVersion when it has moved on.
+    """
     status.ensure_open(actor=actor, company=company)
+    _lock(company)
+    audit.check_seen(version, company.version)
     contacts = {contact.kind: contact for contact in Contact.objects.select_for_update().filter(company=company)}
     manager, technical = contacts.get(Contact.Kind.MANAGER), contacts.get(Contact.Kind.TECHNICAL)
     if manager is None or technical is None:
@@ -145,6 +156,11 @@ def contacts_swap(*, company: Company, actor: Actor) -> Changes:
     audit.record(actor=actor, action="contacts.swapped", obj=company, company=company, changes=changes)
     _contacts_changed(company)
     return changes
+
+
+def _lock(company: Company) -> None:
+    """Hold the row until the transaction ends, and bring the instance up to date: a stale one saves nothing old."""
+    company.refresh_from_db(from_queryset=Company.objects.select_for_update())
 
 
 def _prefixed(kind: str, changes: Changes) -> Changes:
@@ -245,13 +261,12 @@ def user_update(
             and when the company would lose its last active administrator.
     """
     company = company or user.company
-    former_email = user.email
     asks_rights = any(value is not None for value in (role, all_shops, shops, grants))
     watched = _lock_companies(user, company) if asks_rights or "is_active" in fields or seen is not None else []
+    _lock_account(user)
     if seen is not None:
-        user = User.objects.select_for_update(of=("self",)).select_related("company").get(pk=user.pk)
-        if fingerprint(user, company) != seen:
-            raise StaleVersion
+        audit.check_seen(seen, fingerprint(user, company))
+    former_email = user.email
     membership = Membership.objects.filter(user=user, company=company).first() if company else None
     limit = _may_grant(actor, company)
     if membership is not None and actor.user != user:
@@ -300,7 +315,30 @@ def fingerprint(account: User | SftpAccount, company: Company | None = None) -> 
                 for shop, codes in access.access_of(membership).shops.items()
             )
             state += [membership.role, sorted(access.general(membership)), membership.all_shops, grants]
-    return hashlib.sha256(repr(state).encode()).hexdigest()[:20]
+    return audit.stamp(*state)
+
+
+def account_hold(account: User | SftpAccount, *, company: Company | None, seen: str | None) -> None:
+    """Lock an account that is about to be acted upon, and refuse where it is not the one that was looked at.
+
+    Call it in the transaction of the act; the instance is brought up to date.
+
+    Args:
+        seen: the `fingerprint` of what the writer saw, None where nobody looked.
+
+    Raises:
+        StaleVersion: the account or its rights have changed since.
+    """
+    if isinstance(account, User):
+        _lock_companies(account, company)
+    _lock_account(account)
+    if seen is not None:
+        audit.check_seen(seen, fingerprint(account, company))
+
+
+def _lock_account(account: User | SftpAccount) -> None:
+    rows: Any = type(account)._default_manager.select_for_update(of=("self",)).select_related("company")
+    account.refresh_from_db(from_queryset=rows)
 
 
 @transaction.atomic
@@ -604,10 +642,8 @@ def sftp_account_update(
     Args:
         seen: the `fingerprint` of what the writer saw; StaleVersion when the account has changed since.
     """
-    if seen is not None:
-        account = SftpAccount.objects.select_for_update(of=("self",)).select_related("company").get(pk=account.pk)
-        if fingerprint(account) != seen:
-            raise StaleVersion
+    _lock_account(account)
+    audit.check_seen(seen, fingerprint(account))
     former_email = account.email
     changes = audit.apply(account, fields)
     if not changes:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -23,7 +24,7 @@ from notifications import addresses, exports, impact
 from notifications.facts import AccountFacts, CompanyFacts
 from notifications.selectors import visible_facts
 
-from . import access, history, permissions, selectors, services
+from . import access, conflicts, history, permissions, selectors, services
 from .access import CompanyRequest, company_page, fresh_login_required
 from .audit import Actor, StaleVersion
 from .forms import FEW_SHOPS, AccountsFilter, SftpAccountForm, UserForm
@@ -93,10 +94,11 @@ def user_edit(request: CompanyRequest, key: int | None = None) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             return _user_save(request, form, account)
-        except StaleVersion as error:
-            form.add_error(None, error)
+        except StaleVersion:
             assert account is not None
-            _show_current(form, services.fingerprint(User.objects.get(pk=account.pk), request.company))
+            account = User.objects.select_related("company").get(pk=account.pk)
+            fresh = UserForm(editor=request.membership, account=account)
+            conflicts.tell(request, form, fresh, ("user", account.pk))
         except ValidationError as error:
             add_errors(form, error)
     if not may_edit:
@@ -151,12 +153,6 @@ def _user_save(request: CompanyRequest, form: UserForm, account: User | None) ->
         messages.warning(request, _("Choisissez maintenant ses boutiques : ce compte n'en voit encore aucune."))
         return redirect("user_shops", account.pk)
     return redirect("user_edit", account.pk)
-
-
-def _show_current(form: Any, seen: str) -> None:
-    """Let a refused form carry the current state, so that a second, informed save goes through."""
-    form.data = form.data.copy()
-    form.data["seen"] = seen
 
 
 def _matrix(form: UserForm) -> list[dict[str, Any]]:
@@ -287,22 +283,33 @@ def user_action(request: CompanyRequest, key: int, action: str) -> HttpResponse:
         return redirect("user_edit", account.pk)
     words = {"login": account.login, "email": account.email}
     back = reverse("user_edit", args=[account.pk])
+    conflict = None
     if request.method == "POST":
         try:
-            wanted.run(request, account)
+            with transaction.atomic():
+                services.account_hold(account, company=request.company, seen=request.POST.get("seen"))
+                wanted.run(request, account)
+        except StaleVersion:
+            conflict = conflicts.conflict(request, ("user", account.pk), is_form=False)
+            words = {"login": account.login, "email": account.email}
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:
             messages.success(request, str(wanted.done) % words)
             if action == "remove":
                 back = reverse("users")
-        return redirect(back)
+        if conflict is None or not wanted.fits(request, account):
+            if conflict is not None:
+                conflicts.tell_by_message(request, ("user", account.pk))
+            return redirect(back)
     context = {
         "title": wanted.title,
         "sentence": str(wanted.sentence) % words,
         "action": wanted.label,
         "back": back,
         "danger": wanted.danger,
+        "seen": services.fingerprint(account, request.company),
+        "conflict": conflict,
     }
     return render(request, "companies/confirm.html", context)
 
@@ -333,9 +340,21 @@ def user_shops(request: CompanyRequest, key: int) -> HttpResponse:
         shops = shops.filter(pk__in=access.access_of(member).shops)
     page = paginate(request, shops, default=SHOP_PAGE_SIZE)
     problems: list[str] = []
+    conflict = None
     if request.method == "POST":
         try:
             return _shops_save(request, account, member, shops)
+        except StaleVersion:
+            member = _membership(request, account)
+            if member is None:
+                conflicts.tell_by_message(request, ("user", account.pk))
+                return redirect("user_edit", account.pk)
+            conflict = conflicts.conflict(
+                request,
+                ("user", account.pk),
+                differences=selectors.shop_differences(page.object_list, member, request.POST),
+                reload_url=request.get_full_path(),
+            )
         except ValidationError as error:
             problems = error.messages
     context = {
@@ -343,7 +362,11 @@ def user_shops(request: CompanyRequest, key: int) -> HttpResponse:
         "member": member,
         "may_edit": may_edit,
         "page": page,
-        "rows": selectors.shop_rows(page.object_list, member, request.membership),
+        "rows": selectors.shop_rows(
+            page.object_list, member, request.membership, typed=request.POST if conflict or problems else None
+        ),
+        "conflict": conflict,
+        "last_change": history.last_change(request.company.pk, ("user", account.pk)),
         "columns": [(permissions.LABELS[code], permissions.DESCRIPTIONS[code]) for code in permissions.SHOP_LEVEL],
         "q": q,
         "only": only,
@@ -421,10 +444,10 @@ def sftp_account_edit(request: CompanyRequest, key: UUID | None = None) -> HttpR
     if request.method == "POST" and form.is_valid():
         try:
             return _sftp_save(request, form, account)
-        except StaleVersion as error:
-            form.add_error(None, error)
+        except StaleVersion:
             assert account is not None
-            _show_current(form, services.fingerprint(SftpAccount.objects.get(pk=account.pk)))
+            account = SftpAccount.objects.get(pk=account.pk)
+            conflicts.tell(request, form, SftpAccountForm(account=account), ("sftpaccount", account.pk))
         except ValidationError as error:
             add_errors(form, error)
     context: dict[str, Any] = {
@@ -475,24 +498,35 @@ def sftp_account_action(request: CompanyRequest, key: UUID, action: str) -> Http
     if account.is_active is (action == "enable"):
         messages.info(request, _("Cette action n'a plus lieu d'être : l'état du compte a changé."))
         return redirect("sftp_account_edit", account.pk)
+    conflict = None
     if request.method == "POST":
         actor = Actor.of(request)
         try:
-            if action == "reset":
-                services.sftp_password_reset(account=account, actor=actor)
-            else:
-                services.sftp_account_update(account=account, actor=actor, is_active=action == "enable")
+            with transaction.atomic():
+                services.account_hold(account, company=request.company, seen=request.POST.get("seen"))
+                if action == "reset":
+                    services.sftp_password_reset(account=account, actor=actor)
+                else:
+                    services.sftp_account_update(account=account, actor=actor, is_active=action == "enable")
+        except StaleVersion:
+            conflict = conflicts.conflict(request, ("sftpaccount", account.pk), is_form=False)
+            words = {"login": account.login, "email": account.email}
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:
             messages.success(request, done % words)
-        return redirect("sftp_account_edit", account.pk)
+        if conflict is None or account.is_active is (action == "enable"):
+            if conflict is not None:
+                conflicts.tell_by_message(request, ("sftpaccount", account.pk))
+            return redirect("sftp_account_edit", account.pk)
     context = {
         "title": title,
         "sentence": sentence % words,
         "action": title,
         "back": reverse("sftp_account_edit", args=[account.pk]),
         "danger": action == "disable",
+        "seen": services.fingerprint(account),
+        "conflict": conflict,
     }
     return render(request, "companies/confirm.html", context)
 

@@ -16,12 +16,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from backoffice.forms import add_errors, read_only, show_version
+from backoffice.forms import add_errors, carried_number, read_only
 from backoffice.paging import paginate
 from notifications import addresses, exports, impact
 from notifications.selectors import company_facts, delivery_tables, visible_facts
 
-from . import access, history, permissions, services, wording
+from . import access, conflicts, history, permissions, services, wording
 from .access import CompanyRequest, company_page
 from .audit import Actor, StaleVersion
 from .forms import CompanyForm, ContactForm, HistoryFilter, IncidentForm
@@ -43,12 +43,7 @@ def company(request: CompanyRequest) -> HttpResponse:
         return _company_preview(request)
     stored = Company.objects.prefetch_related("contacts").get(pk=request.company.pk)
     data = request.POST if request.method == "POST" else None
-    forms = {
-        "company": CompanyForm(data, company=stored),
-        "manager": ContactForm(data, kind=Contact.Kind.MANAGER, contact=stored.manager_contact),
-        "technical": ContactForm(data, kind=Contact.Kind.TECHNICAL, contact=stored.technical_contact),
-        "incident": IncidentForm(data, company=stored),
-    }
+    forms = _company_forms(stored, data)
     # Every section is judged, so that all errors show at once.
     valid = [form.is_valid() for form in forms.values()]
     if data is not None and all(valid) and _company_save(request, stored, forms):
@@ -56,15 +51,29 @@ def company(request: CompanyRequest) -> HttpResponse:
     if not may_edit:
         read_only(*forms.values())
     facts = visible_facts(request.company, request.membership)
-    contacts = [("contact", contact.pk) for contact in stored.contacts.all()]
     context = {
         "forms": forms,
         "company": stored,
         "may_edit": may_edit,
         "panels": impact.panels(facts, [facts.manager_email]) if facts.manager_email else [],
-        "last_change": history.last_change(stored.pk, ("company", stored.pk), *contacts),
+        # A contact that was removed is told as well.
+        "last_change": history.last_change_among(request.membership, "company", "contact"),
     }
     return render(request, "companies/company.html", context)
+
+
+def _company_forms(stored: Company, data: Any = None) -> dict[str, Any]:
+    return {
+        "company": CompanyForm(data, company=stored),
+        "manager": ContactForm(data, kind=Contact.Kind.MANAGER, contact=stored.manager_contact),
+        "technical": ContactForm(data, kind=Contact.Kind.TECHNICAL, contact=stored.technical_contact),
+        "incident": IncidentForm(data, company=stored),
+    }
+
+
+def _changed_since(company: Company) -> AuditEntry | None:
+    """The newest change of a company or of one of its contacts, for whoever comes second."""
+    return history.newest_among(company.pk, "company", "contact")
 
 
 def _company_save(request: CompanyRequest, stored: Company, forms: dict[str, Any]) -> bool:
@@ -95,9 +104,11 @@ def _company_save(request: CompanyRequest, stored: Company, forms: dict[str, Any
                     found = services.contact_save(company=stored, kind=kind, actor=actor, **values)
                 if found:
                     names.append(str(Contact.Kind(kind).label))
-    except StaleVersion as error:
-        forms["company"].add_error(None, error)
-        show_version(forms["company"], Company.objects.values_list("version", flat=True).get(pk=stored.pk))
+    except StaleVersion:
+        fresh = _company_forms(Company.objects.get(pk=stored.pk))
+        others = [(forms[part], fresh[part]) for part in ("manager", "technical", "incident")]
+        entry = _changed_since(stored)
+        conflicts.tell(request, forms["company"], fresh["company"], others=others, entry=entry)
         return False
     except ValidationError as error:
         add_errors(current, error)
@@ -136,50 +147,81 @@ def _company_preview(request: CompanyRequest) -> HttpResponse:
 @company_page(permissions.MANAGE_COMPANY)
 @require_http_methods(GET_AND_POST)
 def contacts_swap(request: CompanyRequest) -> HttpResponse:
-    found = request.company
-    manager, technical = found.manager_contact, found.technical_contact
+    found = Company.objects.get(pk=request.company.pk)
+    conflict = None
     if request.method == "POST":
         before = delivery_tables(company_facts(found))
         try:
-            services.contacts_swap(company=found, actor=Actor.of(request))
+            services.contacts_swap(company=found, actor=Actor.of(request), version=carried_number(request, "seen"))
+        except StaleVersion:
+            conflict = conflicts.conflict(request, entry=_changed_since(found), is_form=False)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return redirect("company_settings")
-        done = _("Les deux contacts sont intervertis.")
-        messages.success(
-            request,
-            format_html("{} {}", done, impact.difference_sentence(before, delivery_tables(company_facts(found)))),
-        )
-        return redirect("company_settings")
+        else:
+            done = _("Les deux contacts sont intervertis.")
+            messages.success(
+                request,
+                format_html("{} {}", done, impact.difference_sentence(before, delivery_tables(company_facts(found)))),
+            )
+            return redirect("company_settings")
+    manager, technical = found.manager_contact, found.technical_contact
     if manager is None or technical is None:
         return redirect("company_settings")
     sentence = _(
         "%(technical)s devient Contact gestionnaire et recevra ses notifications ; %(manager)s devient Contact technique "
         "et ne recevra plus d'e-mail à ce titre."
     ) % {"technical": technical.email, "manager": manager.email}
-    return _confirm(
-        request, _("Intervertir les deux contacts"), sentence, _("Intervertir"), reverse("company_settings")
-    )
+    words = (_("Intervertir les deux contacts"), sentence, _("Intervertir"))
+    return _confirm(request, *words, found, conflict)
 
 
 @company_page(permissions.MANAGE_COMPANY)
 @require_http_methods(GET_AND_POST)
 def technical_remove(request: CompanyRequest) -> HttpResponse:
-    contact = request.company.technical_contact
+    found = Company.objects.get(pk=request.company.pk)
+    contact = found.technical_contact
     if contact is None:
+        if request.method == "POST":
+            messages.info(request, _("Il n'y a plus de Contact technique à retirer."))
         return redirect("company_settings")
+    conflict = None
     if request.method == "POST":
-        services.technical_contact_remove(company=request.company, actor=Actor.of(request))
-        messages.success(request, _("Le Contact technique %(email)s est retiré.") % {"email": contact.email})
-        return redirect("company_settings")
+        try:
+            services.technical_contact_remove(
+                company=found, actor=Actor.of(request), version=carried_number(request, "seen")
+            )
+        except StaleVersion:
+            conflict = conflicts.conflict(request, entry=_changed_since(found), is_form=False)
+            contact = found.technical_contact
+            if contact is None:
+                return redirect("company_settings")
+        else:
+            messages.success(request, _("Le Contact technique %(email)s est retiré.") % {"email": contact.email})
+            return redirect("company_settings")
     sentence = _(
         "%(email)s n'est plus Contact technique. Ce rôle ne reçoit aucun e-mail : aucune notification ne change."
     ) % {"email": contact.email}
-    return _confirm(request, _("Retirer le Contact technique"), sentence, _("Retirer"), reverse("company_settings"))
+    return _confirm(request, _("Retirer le Contact technique"), sentence, _("Retirer"), found, conflict)
 
 
-def _confirm(request: HttpRequest, title: str, sentence: str, action: str, back: str) -> HttpResponse:
-    context = {"title": title, "sentence": sentence, "action": action, "back": back}
+def _confirm(
+    request: HttpRequest,
+    title: str,
+    sentence: str,
+    action: str,
+    found: Company,
+    conflict: conflicts.Conflict | None,
+) -> HttpResponse:
+    """The question, asked on the company as it is now."""
+    context = {
+        "title": title,
+        "sentence": sentence,
+        "action": action,
+        "back": reverse("company_settings"),
+        "seen": found.version,
+        "conflict": conflict,
+    }
     return render(request, "companies/confirm.html", context)
 
 
@@ -191,8 +233,10 @@ def _confirm(request: HttpRequest, title: str, sentence: str, action: str, back:
 def company_history(request: CompanyRequest) -> HttpResponseBase:
     wanted = HistoryFilter(request.GET)
     values = {name: wanted.value(name) for name in wanted.fields}
+    about = [item for item in request.GET.getlist("about")[:10] if item.partition(".")[0] in history.OBJECTS]
     found = history.filtered(
         history.entries(request.membership),
+        about=about,
         kind=values["object"],
         **{name: values[name] for name in ("q", "who", "field", "shop", "since", "until")},
     )
@@ -203,7 +247,9 @@ def company_history(request: CompanyRequest) -> HttpResponseBase:
         "page": page,
         "rows": [(entry, history.changes_in_words(entry)) for entry in page],
         "values": values,
-        "active": any(values.values()),
+        "active": any(values.values()) or about,
+        "about": about,
+        "about_labels": history.about_labels(request.membership, about),
         "objects": history.OBJECTS,
         "fields": [(code, label) for code, (label, _names) in history.FIELD_GROUPS.items()],
         "authors": history.authors(request.membership),

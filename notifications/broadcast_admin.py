@@ -100,6 +100,7 @@ class NewsletterForm(forms.ModelForm):
 @admin.register(Newsletter)
 class NewsletterAdmin(ServiceAdmin):
     form = NewsletterForm
+    watched = newsletters.FIELDS
     change_form_template = "admin/notifications/newsletter/change_form.html"
     list_display = ("title_shown", "state", "sent_shown", "created_by", "created_at")
     list_select_related = ("broadcast",)
@@ -444,6 +445,10 @@ class IncidentAdmin(ServiceAdmin):
         if obj is not None:
             sets.append((_("Déjà publié"), {"fields": ("told",)}))
         return sets
+
+    def also_opened_on(self, obj: Incident) -> Any:
+        # Whoever writes the next message has read the last one.
+        return list(obj.updates.order_by("pk").values_list("pk", flat=True))
 
     def _may_tell(self, request: HttpRequest, obj: Incident | None) -> bool:
         if obj is None:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
 
-from backoffice.forms import add_errors, read_only, show_version
-from companies import access, history, permissions
+from backoffice.forms import add_errors, carried_number, read_only
+from companies import access, conflicts, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
 from companies.audit import Actor, StaleVersion
 
@@ -124,9 +124,10 @@ def _save(request: CompanyRequest, rule: NotificationRule, form: ContentForm) ->
         changes = services.rule_update(
             rule=rule, actor=Actor.of(request), version=form.cleaned_data["version"], **form.saved()
         )
-    except StaleVersion as error:
-        form.add_error(None, error)
-        show_version(form, NotificationRule.objects.values_list("version", flat=True).get(pk=rule.pk))
+    except StaleVersion:
+        rule = _rule_or_404(request, rule.shop.site_id, rule.reference)
+        fresh = ContentForm(rule=rule, language=_language(request, rule), trigger=_shown(request, rule)[0])
+        conflicts.tell(request, form, fresh, ("notificationrule", rule.pk))
         return False
     except ValidationError as error:
         add_errors(form, error)
@@ -195,19 +196,27 @@ def rule_content_restore(request: CompanyRequest, site_id: str, reference: str) 
         raise PermissionDenied
     language, of_fields = _language(request, rule), request.GET.get("what") == "fields"
     back = _url("rule_content", rule, language=language)
+    conflict = None
     if request.method == "POST":
         fields: dict[str, Any] = (
             {"email_fields": None}
             if of_fields
             else {"email_texts": {code: own for code, own in rule.email_texts.items() if code != language}}
         )
+        seen = carried_number(request, "seen")
         try:
-            services.rule_update(rule=rule, actor=Actor.of(request), version=rule.version, **fields)
+            services.rule_update(
+                rule=rule, actor=Actor.of(request), version=rule.version if seen is None else seen, **fields
+            )
+        except StaleVersion:
+            rule = _rule_or_404(request, site_id, reference)
+            conflict = conflicts.conflict(request, ("notificationrule", rule.pk), is_form=False)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:
             messages.success(request, _("Les valeurs par défaut sont restaurées."))
-        return redirect(back)
+        if conflict is None:
+            return redirect(back)
     names = {"fr": _("en français"), "en": _("en anglais")}
     context = {
         "title": _("Restaurer les valeurs par défaut"),
@@ -220,5 +229,7 @@ def rule_content_restore(request: CompanyRequest, site_id: str, reference: str) 
         % {"language": names[language], "rule": rule.display_label},
         "action": _("Restaurer"),
         "back": back,
+        "seen": rule.version,
+        "conflict": conflict,
     }
     return render(request, "companies/confirm.html", context)

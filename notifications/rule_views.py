@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from backoffice.forms import add_errors, read_only, show_version
+from backoffice.forms import add_errors, carried_number, read_only
 from backoffice.paging import paginate
-from companies import access, history, permissions
+from companies import access, conflicts, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from shops.models import Shop
@@ -29,6 +29,7 @@ from .rule_forms import STATES, RuleForm, RulesFilter
 from .rule_screens import ShopRules, shop_rules
 from .selectors import delivery_tables, rules_in, rules_of
 from .wizard import open_drafts
+from .wording import conditions_in_words
 
 # Up to this many shops one list holds them; beyond, they are searched.
 SELECT_LIMIT = 30
@@ -260,16 +261,14 @@ def _content_url(rule: NotificationRule) -> str:
 def _save(request: CompanyRequest, rule: NotificationRule, form: RuleForm | None, fields: dict[str, Any]) -> bool:
     shop = rule.shop
     before = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
-    version = form.cleaned_data["version"] if form is not None else None
-    if form is not None and version is None:
-        form.add_error(None, StaleVersion())
-        return False
+    version = carried_number(request, "version") if form is None else form.cleaned_data["version"] or 0
     try:
         changes = services.rule_update(rule=rule, actor=Actor.of(request), version=version, **fields)
-    except StaleVersion as error:
-        assert form is not None
-        form.add_error(None, error)
-        show_version(form, NotificationRule.objects.values_list("version", flat=True).get(pk=rule.pk))
+    except StaleVersion:
+        if form is None:
+            conflicts.tell_by_message(request, ("notificationrule", rule.pk))
+        else:
+            _tell(request, rule, form)
         return False
     except ValidationError as error:
         if form is None:
@@ -294,6 +293,17 @@ def _save(request: CompanyRequest, rule: NotificationRule, form: RuleForm | None
     shown = text % {"rule": NotificationRule.objects.get(pk=rule.pk).display_label}
     messages.success(request, format_html("{} {}", shown, impact.difference_sentence(before, after)))
     return True
+
+
+def _tell(request: CompanyRequest, rule: NotificationRule, form: RuleForm) -> None:
+    """What the second writer reads: the fields of the form and, beside them, the rows of the conditions."""
+    rule = NotificationRule.objects.select_related("shop").get(pk=rule.pk)
+    fresh = RuleForm(rule=rule, manager_email=shop_rules(rule.shop).manager)
+    conflicts.tell(request, form, fresh, ("notificationrule", rule.pk))
+    typed = _conditions(rule, request.POST)
+    if typed.is_valid() and typed.value() != rule.conditions:
+        stored, here = (conditions_in_words(value) or _("(vide)") for value in (rule.conditions, typed.value()))
+        form.conflict.differences.append((_("Conditions"), stored, here))  # type: ignore[attr-defined]
 
 
 @company_page(permissions.MANAGE_RULES)
@@ -335,9 +345,15 @@ def rule_delete(request: CompanyRequest, site_id: str, reference: str) -> HttpRe
     found = _rule_or_404(request, site_id, reference)
     if found.is_default:
         raise Http404
+    conflict = None
     if request.method == "POST":
         before = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
-        services.rule_delete(rule=found, actor=Actor.of(request))
+        try:
+            services.rule_delete(rule=found, actor=Actor.of(request), version=carried_number(request, "version"))
+        except StaleVersion:
+            found = _rule_or_404(request, site_id, reference)
+            conflict = conflicts.conflict(request, ("notificationrule", found.pk), is_form=False)
+    if request.method == "POST" and conflict is None:
         after = delivery_tables(rule_screens.shop_only_facts(request.company, shop))
         text = _("La règle « %(rule)s » est supprimée.") % {"rule": found.display_label}
         messages.success(request, format_html("{} {}", text, impact.difference_sentence(before, after)))
@@ -350,5 +366,6 @@ def rule_delete(request: CompanyRequest, site_id: str, reference: str) -> HttpRe
         "row": whole.row(found),
         "changes": rule_screens.preview(whole, off, found).changes,
         "back": list_url(shop, reference),
+        "conflict": conflict,
     }
     return render(request, "notifications/rules/delete.html", context)

@@ -486,12 +486,13 @@ def rule_create(*, shop: Shop, actor: Actor, reference: str, **fields: Any) -> N
 
 @transaction.atomic
 def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
-    """Change a rule; returns what changed. An emptied recipient list keeps who decided it."""
+    """Change a rule; returns what changed. An emptied recipient list keeps who decided it.
+
+    Args:
+        version: the version the writer saw; StaleVersion when the rule has moved on.
+    """
     status.ensure_open(actor=actor, company=rule.shop.company, shop=rule.shop)
-    if version is not None:
-        rule = NotificationRule.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=rule.pk)
-        if rule.version != version:
-            raise StaleVersion
+    _hold(rule, version)
     before = {name: getattr(rule, name) for name in RULE_FIELDS}
     for name, value in fields.items():
         setattr(rule, name, value)
@@ -513,6 +514,16 @@ def rule_update(*, rule: NotificationRule, actor: Actor, version: int | None = N
     rule.save()
     audit.record(actor=actor, action="rule.updated", obj=rule, company=rule.shop.company, changes=changes)
     return changes
+
+
+def _hold(rule: NotificationRule, version: int | None) -> None:
+    """Lock a rule and bring the instance up to date. StaleVersion when it moved on or is in use no more."""
+    rule.refresh_from_db(
+        from_queryset=NotificationRule.objects.select_for_update(of=("self",)).select_related("shop__company")
+    )
+    if version is not None and rule.archived_at is not None:
+        raise StaleVersion
+    audit.check_seen(version, rule.version)
 
 
 def _text_changes(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> Changes:
@@ -562,11 +573,15 @@ def rule_duplicate(*, rule: NotificationRule, actor: Actor) -> NotificationRule:
 
 
 @transaction.atomic
-def rule_delete(*, rule: NotificationRule, actor: Actor) -> None:
+def rule_delete(*, rule: NotificationRule, actor: Actor, version: int | None = None) -> None:
     """Remove a custom rule from use; its deliveries keep naming it.
+
+    Args:
+        version: the version the writer saw; StaleVersion when the rule has moved on.
 
     Raises ValidationError for a default rule, which every shop keeps and can be switched off.
     """
+    _hold(rule, version)
     if rule.is_default:
         raise ValidationError(_("Une règle par défaut ne se supprime pas : désactivez-la."))
     rule_archive(rule=rule, actor=actor)

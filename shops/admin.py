@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from backoffice.admin import changed_fields, link_to
-from companies import audit
+from companies import audit, history
 from companies.admin import StatusAdmin
 from companies.audit import Actor
+from companies.models import AuditEntry
 
 from . import services
 from .dataforms.admin import DataFormVersionAdmin
@@ -133,6 +134,9 @@ class ShopAdmin(StatusAdmin):
     def keys_kept(self, shop: Shop) -> str:
         kept = [(key.get_kind_display(), audit.MASK) for key in shop.keys.defer("value")]
         return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{} : {}</li>", kept)) if kept else "–"
+
+    def newest_change(self, obj: Shop) -> AuditEntry | None:
+        return history.newest_on(obj, "shop", "contract")
 
     def set_status(self, obj: Shop, *, actor: Actor, state: str, reason: str) -> object:
         return services.shop_set_status(shop=obj, actor=actor, state=state, reason=reason)

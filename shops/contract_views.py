@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from backoffice.forms import add_errors
 from backoffice.paging import paginate, sort_key
-from companies import access, permissions
+from companies import access, conflicts, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
-from companies.audit import Actor
+from companies.audit import Actor, StaleVersion
 from notifications import exports
 
 from . import selectors, services
@@ -62,10 +62,17 @@ def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: 
         if contract is None:
             services.contract_create(shop=shop, actor=Actor.of(request), **values)
             text = _("Le contrat %(number)s (%(network)s) est associé à la boutique.")
-        elif services.contract_update(contract=contract, actor=Actor.of(request), **values):
+        elif services.contract_update(
+            contract=contract, actor=Actor.of(request), seen=form.cleaned_data["seen"] or None, **values
+        ):
             text = _("Le contrat %(number)s (%(network)s) est enregistré.")
         else:
             text = _("Rien n'a changé.")
+    except StaleVersion:
+        assert contract is not None
+        contract.refresh_from_db()
+        conflicts.tell(request, form, ContractForm(contract=contract), ("contract", contract.pk))
+        return False
     except ValidationError as error:
         add_errors(form, error)
         return False
@@ -78,14 +85,19 @@ def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: 
 def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop)
+    conflict = None
     if request.method == "POST":
         try:
-            services.contract_remove(contract=contract, actor=Actor.of(request))
+            services.contract_remove(contract=contract, actor=Actor.of(request), seen=request.POST.get("seen"))
+        except StaleVersion:
+            contract.refresh_from_db()
+            conflict = conflicts.conflict(request, ("contract", contract.pk), is_form=False)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:
             messages.success(request, _("Le contrat %(contract)s est retiré.") % {"contract": contract})
-        return redirect("shop_contracts", site_id)
+        if conflict is None:
+            return redirect("shop_contracts", site_id)
     if use := selectors.contract_use(contract):
         told = _("Le contrat %(contract)s ne peut pas être retiré. %(reason)s")
         messages.error(request, told % {"contract": contract, "reason": use})
@@ -96,6 +108,8 @@ def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResp
         "sentence": sentence % {"contract": contract, "shop": shop.name},
         "action": _("Retirer"),
         "back": reverse("shop_contracts", args=[site_id]),
+        "seen": services.contract_stamp(contract),
+        "conflict": conflict,
     }
     return render(request, "companies/confirm.html", context)
 
@@ -140,16 +154,28 @@ def three_d_secure_activate(request: CompanyRequest, key: int) -> HttpResponse:
     if not access.can(request.membership, permissions.EDIT_SETTINGS, contract.shop):
         raise PermissionDenied
     told = _("Le 3D Secure est déjà activé sur le contrat %(contract)s.")
+    conflict = None
     if request.method == "POST":
         try:
-            if services.three_d_secure_activate(contract=contract, actor=Actor.of(request)):
+            if services.three_d_secure_activate(
+                contract=contract, actor=Actor.of(request), seen=request.POST.get("seen")
+            ):
                 told = _(
                     "Le 3D Secure est activé sur le contrat %(contract)s ; le gestionnaire de la boutique en est prévenu."
                 )
+        except StaleVersion:
+            contract.refresh_from_db()
+            conflict = conflicts.conflict(request, ("contract", contract.pk), is_form=False)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return redirect("authentication")
-    if request.method == "POST" or contract.three_d_secure:
+    if (request.method == "POST" and conflict is None) or contract.three_d_secure:
         messages.success(request, told % {"contract": contract})
         return redirect("authentication")
-    return render(request, "shops/three_d_secure_activate.html", {"contract": contract, "shop": contract.shop})
+    context = {
+        "contract": contract,
+        "shop": contract.shop,
+        "seen": services.contract_stamp(contract),
+        "conflict": conflict,
+    }
+    return render(request, "shops/three_d_secure_activate.html", context)

@@ -16,7 +16,7 @@ from notifications import impact
 from notifications.catalogue import Source
 
 from .models import Contract, Shop, SignatureAlgorithm
-from .services import KeyFormat
+from .services import KeyFormat, contract_stamp
 
 
 class ShopForm(PlainForm):
@@ -168,13 +168,17 @@ class ContractForm(PlainForm):
         help_text=_("Le réseau d'acceptation, par exemple CB, VISA, AMEX ou SEPA."),
     )
 
+    # What the form was opened on; empty for a new contract.
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
     SAVED = ("number", "network")
 
     def __init__(self, *args: Any, contract: Contract | None, **kwargs: Any) -> None:
         if contract is not None:
             kwargs["initial"] = {name: getattr(contract, name) for name in self.SAVED}
+            kwargs["initial"]["seen"] = contract_stamp(contract)
         super().__init__(*args, **kwargs)
-        self.helper = section("number", "network")
+        self.helper = section("number", "network", "seen")
 
     def clean_network(self) -> str:
         return str(self.cleaned_data["network"]).upper()

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
-from backoffice.forms import add_errors, show_version
-from companies import permissions
+from backoffice.forms import add_errors
+from companies import conflicts, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
 from companies.audit import Actor, StaleVersion
 from companies.reauthentication import ask_again
@@ -58,9 +58,8 @@ def _algorithms_save(request: CompanyRequest, shop: Shop, form: AlgorithmForm) -
         changes = services.shop_update(
             shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], **fields
         )
-    except StaleVersion as error:
-        form.add_error(None, error)
-        show_version(form, Shop.objects.values_list("version", flat=True).get(pk=shop.pk))
+    except StaleVersion:
+        conflicts.tell(request, form, AlgorithmForm(shop=Shop.objects.get(pk=shop.pk)), ("shop", shop.pk))
         return False
     if changes:
         messages.success(
@@ -134,11 +133,17 @@ def tests_done(request: CompanyRequest, site_id: str) -> HttpResponse:
     form = TestsDoneForm(request.POST)
     if form.is_valid():
         try:
-            services.tests_mark_done(shop=shop, actor=Actor.of(request), reason=form.cleaned_data["reason"])
+            done = services.tests_mark_done(shop=shop, actor=Actor.of(request), reason=form.cleaned_data["reason"])
         except ValidationError as error:
             add_errors(form, error)
         else:
-            messages.success(request, _("La phase de test est terminée : vous pouvez générer la clé de production."))
+            if done:
+                messages.success(
+                    request, _("La phase de test est terminée : vous pouvez générer la clé de production.")
+                )
+            else:
+                # Somebody else was faster, and their reason stands.
+                conflicts.tell_by_message(request, ("shop", shop.pk))
             return redirect("shop_keys", site_id)
     return _page(request, shop, form=AlgorithmForm(shop=shop), tests_form=form)
 
@@ -183,6 +188,11 @@ def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
                 seen=form.cleaned_data["seen"],
                 key_format=form.cleaned_data.get("key_format", services.KeyFormat.ALPHANUMERIC),
             )
+        except services.KeyAlreadyChanged as error:
+            entry = history.newest_on(shop, "shopkey")
+            by = _("Dernière modification : %(who)s.") % {"who": entry.actor_label} if entry else ""
+            messages.error(request, " ".join([*error.messages, by]).strip())
+            return redirect("shop_keys", site_id)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return redirect("shop_keys", site_id)

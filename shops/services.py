@@ -102,10 +102,8 @@ def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **field
         manager_email: empty means inherited from the company's Contact gestionnaire.
     """
     status.ensure_open(actor=actor, company=shop.company, shop=shop)
-    if version is not None:
-        shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
-        if shop.version != version:
-            raise StaleVersion
+    shop.refresh_from_db(from_queryset=Shop.objects.select_for_update(of=("self",)).select_related("company"))
+    audit.check_seen(version, shop.version)
     changes = audit.apply(shop, fields)
     if changes:
         for mode in ("test", "production"):
@@ -203,12 +201,15 @@ def contract_create(*, shop: Shop, actor: Actor, number: str, network: str) -> C
 
 
 @transaction.atomic
-def contract_update(*, contract: Contract, actor: Actor, number: str, network: str) -> Changes:
+def contract_update(*, contract: Contract, actor: Actor, number: str, network: str, seen: str | None = None) -> Changes:
     """Correct the number or the network of a contract; returns what changed.
 
     With 3D Secure on a contract keeps both: the bank enrolled that number, not another.
+
+    Args:
+        seen: the `contract_stamp` of what the writer saw; StaleVersion when it has changed since.
     """
-    contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+    contract = _contract_held(contract, seen)
     status.ensure_open(actor=actor, company=contract.shop.company, shop=contract.shop)
     changes = audit.apply(contract, {"number": number, "network": network})
     if not changes:
@@ -219,6 +220,21 @@ def contract_update(*, contract: Contract, actor: Actor, number: str, network: s
     contract.save()
     audit.record(actor=actor, action="contract.updated", obj=contract, company=contract.shop.company, changes=changes)
     return changes
+
+
+def contract_stamp(contract: Contract) -> str:
+    """What a form of a contract was opened on, to tell a second writer that it has changed."""
+    return audit.stamp(contract.number, contract.network, contract.three_d_secure)
+
+
+def _contract_held(contract: Contract, seen: str | None) -> Contract:
+    """The contract as it is now, its row locked. StaleVersion when it is not the one that was looked at."""
+    rows = Contract.objects.select_for_update(of=("self",)).select_related("shop__company")
+    found = rows.filter(pk=contract.pk).first()
+    if found is None:
+        raise StaleVersion
+    audit.check_seen(seen, contract_stamp(found))
+    return found
 
 
 def _check_once(contract: Contract) -> None:
@@ -232,9 +248,13 @@ def _check_once(contract: Contract) -> None:
 
 
 @transaction.atomic
-def contract_remove(*, contract: Contract, actor: Actor) -> None:
-    """Remove a contract that nothing uses; ValidationError with the reason otherwise."""
-    contract = Contract.objects.select_for_update(of=("self",)).select_related("shop__company").get(pk=contract.pk)
+def contract_remove(*, contract: Contract, actor: Actor, seen: str | None = None) -> None:
+    """Remove a contract that nothing uses; ValidationError with the reason otherwise.
+
+    Args:
+        seen: the `contract_stamp` of what the writer saw; StaleVersion when it has changed since.
+    """
+    contract = _contract_held(contract, seen)
     status.ensure_open(actor=actor, company=contract.shop.company, shop=contract.shop)
     if use := selectors.contract_use(contract):
         raise ValidationError(use)
@@ -243,8 +263,15 @@ def contract_remove(*, contract: Contract, actor: Actor) -> None:
     contract.delete()
 
 
-def three_d_secure_activate(*, contract: Contract, actor: Actor) -> bool:
-    """Activate 3D Secure, which only the platform's team can undo; False when it already was."""
+@transaction.atomic
+def three_d_secure_activate(*, contract: Contract, actor: Actor, seen: str | None = None) -> bool:
+    """Activate 3D Secure, which only the platform's team can undo; False when it already was.
+
+    Args:
+        seen: the `contract_stamp` of what the writer saw. StaleVersion when the contract is another now:
+            what cannot be undone is done to the contract that was read, not to the one it became.
+    """
+    contract = _contract_held(contract, None if contract.three_d_secure else seen)
     if not contract.takes_cards:
         raise ValidationError(_("Le 3D Secure ne concerne pas le réseau %(network)s.") % {"network": contract.network})
     changes = contract_save(

@@ -14,9 +14,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from backoffice.forms import add_errors, read_only, show_version
+from backoffice.forms import add_errors, read_only
 from backoffice.paging import paginate, sort_key
-from companies import access, history, permissions
+from companies import access, conflicts, history, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from notifications import impact
@@ -222,9 +222,9 @@ def _save(request: CompanyRequest, shop: Shop, form: ShopForm) -> bool:
     fields = {name: form.cleaned_data[name] for name in form.SAVED}
     try:
         changes = shop_update(shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], **fields)
-    except StaleVersion as error:
-        form.add_error(None, error)
-        show_version(form, Shop.objects.values_list("version", flat=True).get(pk=shop.pk))
+    except StaleVersion:
+        fresh = ShopForm(shop=Shop.objects.get(pk=shop.pk), inherited="")
+        conflicts.tell(request, form, fresh, ("shop", shop.pk))
         return False
     except ValidationError as error:
         add_errors(form, error)

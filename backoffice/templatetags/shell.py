@@ -179,6 +179,19 @@ def ago(value: datetime | None, empty: str = "–") -> SafeString | str:
 
 
 @register.simple_tag
+def moment(value: datetime) -> SafeString:
+    """A date with its time, the seconds and the zone on hover: after « le »."""
+    local = timezone.localtime(value)
+    shown = _("%(day)s à %(time)s") % {
+        "day": formats.date_format(local, "SHORT_DATE_FORMAT"),
+        "time": clock_time(local),
+    }
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(timespec="seconds"), exact_time(value), shown
+    )
+
+
+@register.simple_tag
 def audit_label(entry: AuditEntry) -> str:
     """One entry of the history as a sentence."""
     return wording.entry_sentence(entry)
@@ -190,6 +203,23 @@ def last_change_on(shop: Any, *kinds: str) -> dict[str, Any]:
     from companies import history
 
     return {"last_change": history.last_change_on(shop, *kinds)}
+
+
+@register.inclusion_tag("companies/last_change.html")
+def last_change_of(company: Any, *about: Any) -> dict[str, Any]:
+    """The same of single objects, given as kind, object, kind, object…; what is not stored yet counts for nothing."""
+    from companies import history
+
+    pairs = [(kind, obj.pk) for kind, obj in zip(about[::2], about[1::2], strict=True) if obj and obj.pk]
+    return {"last_change": history.last_change(company.pk, *pairs) if pairs else None}
+
+
+@register.inclusion_tag("companies/last_change.html")
+def last_change_among(membership: Any, *kinds: str) -> dict[str, Any]:
+    """The same of all objects of these kinds that a user sees: under a list."""
+    from companies import history
+
+    return {"last_change": history.last_change_among(membership, *kinds)}
 
 
 @register.simple_tag
@@ -267,17 +297,23 @@ def empty_state(title: str, text: str = "", url: str = "", action: str = "") -> 
 def error_summary(*bound_forms: forms.BaseForm | list[forms.BaseForm] | None) -> dict[str, Any]:
     """The errors of one or several forms, or lists of forms, each linked to its field."""
     items: list[tuple[str, str, str]] = []
+    conflict = None
     flat = [form for given in bound_forms for form in (given if isinstance(given, list) else [given])]
     for form in flat:
         # What a template names in vain arrives as an empty text.
         if not isinstance(form, forms.BaseForm) or not form.is_bound:
             continue
-        items += [("", "", str(error)) for error in form.non_field_errors()]
+        conflict = conflict or getattr(form, "conflict", None)
+        items += [
+            ("", "", str(error))
+            for error, kept in zip(form.non_field_errors(), form.non_field_errors().as_data(), strict=True)
+            if not (conflict and kept.code == "stale")
+        ]
         for field in form:
             # A hidden field cannot be gone to.
             place = "" if field.is_hidden else field.id_for_label or field.auto_id
             items += [(place, str(field.label), str(error)) for error in field.errors]
-    return {"items": items}
+    return {"items": items, "conflict": conflict}
 
 
 @register.simple_block_tag(takes_context=True)

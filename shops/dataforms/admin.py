@@ -87,6 +87,9 @@ class DataFormVersionAdmin(ServiceAdmin):
             return [about, (_("Décision"), {"fields": ["decision", "reason"], "description": told})]
         return [about, (_("Décision"), {"fields": self.decided})]
 
+    def history_objects(self, obj: DataFormVersion) -> list[tuple[str, Any]]:
+        return [("datacollectionform", obj.form_id)]
+
     def save_model(self, request: HttpRequest, obj: DataFormVersion, form: Any, change: bool) -> None:
         version = DataFormVersion.objects.get(pk=obj.pk)
         actor = Actor.of(request)

@@ -175,9 +175,18 @@ def field_configure(*, shop: Shop, actor: Actor, version: int, item: FormField) 
 
 
 @transaction.atomic
-def copy_live_to_draft(*, shop: Shop, actor: Actor, version: int) -> tuple[DataCollectionForm, Changes]:
-    """« Copier le formulaire en ligne vers l'environnement de test »: the draft becomes what is online."""
-    live = selectors.live_version(_locked(shop))
+def copy_live_to_draft(
+    *, shop: Shop, actor: Actor, version: int | None = None, seen: str | None = None
+) -> tuple[DataCollectionForm, Changes]:
+    """« Copier le formulaire en ligne vers l'environnement de test »: the draft becomes what is online.
+
+    Args:
+        version, seen: the draft's version, or the `state_stamp`, that the writer saw; StaleVersion when it moved on.
+    """
+    form = _locked(shop)
+    audit.check_seen(seen, state_stamp(form))
+    version = form.version if version is None else version
+    live = selectors.live_version(form)
     if live is None:
         raise ValidationError(_("Aucune version de ce formulaire n'est en ligne."))
     online = selectors.content_of(live)
@@ -280,10 +289,22 @@ def request_refuse(*, version: DataFormVersion, actor: Actor, reason: str) -> Da
     return asked
 
 
+def state_stamp(form: DataCollectionForm) -> str:
+    """What a question about a form was asked on: its draft, what is online, what is asked for."""
+    live, asked = selectors.live_version(form), selectors.requested_version(form)
+    return audit.stamp(form.version, live and live.pk, asked and asked.pk)
+
+
 @transaction.atomic
-def request_cancel(*, shop: Shop, actor: Actor) -> bool:
-    """The merchant takes the request back; False when there is none."""
-    asked = selectors.requested_version(_locked(shop))
+def request_cancel(*, shop: Shop, actor: Actor, seen: str | None = None) -> bool:
+    """The merchant takes the request back; False when there is none.
+
+    Args:
+        seen: the `state_stamp` of what the writer saw; StaleVersion when the form is in another state now.
+    """
+    form = _locked(shop)
+    audit.check_seen(seen, state_stamp(form))
+    asked = selectors.requested_version(form)
     if asked is None:
         return False
     asked.state = State.CANCELLED
@@ -295,9 +316,14 @@ def request_cancel(*, shop: Shop, actor: Actor) -> bool:
 
 
 @transaction.atomic
-def withdraw(*, shop: Shop, actor: Actor) -> bool:
-    """Take the form offline: its address says so; open orders stay. False when it is not online."""
+def withdraw(*, shop: Shop, actor: Actor, seen: str | None = None) -> bool:
+    """Take the form offline: its address says so; open orders stay. False when it is not online.
+
+    Args:
+        seen: the `state_stamp` of what the writer saw; StaleVersion when the form is in another state now.
+    """
     form = _locked(shop)
+    audit.check_seen(seen, state_stamp(form))
     live = selectors.live_version(form)
     if live is None:
         return False

@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from backoffice.forms import add_errors, read_only, show_version
+from backoffice.forms import add_errors, read_only
 from backoffice.paging import paginate
-from companies import access, permissions
+from companies import access, conflicts, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
 from companies.audit import Actor, StaleVersion
 from notifications.exports import csv_response
@@ -81,9 +81,14 @@ def builder(request: CompanyRequest, site_id: str) -> HttpResponse:
             _form, changes = services.field_configure(
                 shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], item=form.changed_field()
             )
-        except StaleVersion as error:
-            form.add_error(None, error)
-            show_version(form, context["data_form"].version)
+        except StaleVersion:
+            context = _context(request, shop, "fields")
+            now = context["draft"].find(chosen.code)
+            if now is None:
+                conflicts.tell_by_message(request, ("datacollectionform", context["data_form"].pk))
+                return redirect("data_form", site_id)
+            fresh = FieldForm(item=now, language=shop.language, initial={"version": context["data_form"].version})
+            conflicts.tell(request, form, fresh, ("datacollectionform", context["data_form"].pk))
         except ValidationError as error:
             add_errors(form, error)
         else:
@@ -144,6 +149,11 @@ def fields(request: CompanyRequest, site_id: str) -> HttpResponse:
             }[verb]
         else:
             raise Http404
+    except StaleVersion:
+        conflicts.tell_by_message(request, ("datacollectionform", selectors.form_of(shop).pk))
+        if verb == "own":
+            # What was typed stays, beside the form as it is now.
+            return _builder(request, _context(request, shop, "fields"), own_form=own_form)
     except ValidationError as error:
         if hasattr(error, "error_dict"):
             add_errors(own_form, error)
@@ -182,9 +192,10 @@ def texts(request: CompanyRequest, site_id: str) -> HttpResponse:
             _form, changes = services.draft_change(
                 shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], change=form.changed
             )
-        except StaleVersion as error:
-            form.add_error(None, error)
-            show_version(form, context["data_form"].version)
+        except StaleVersion:
+            context = _context(request, shop, "texts")
+            fresh = SettingsForm(draft=context["draft"], initial={"version": context["data_form"].version})
+            conflicts.tell(request, form, fresh, ("datacollectionform", context["data_form"].pk))
         except ValidationError as error:
             add_errors(form, error)
         else:
@@ -233,6 +244,9 @@ def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
                 actor=Actor.of(request),
                 version=int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0,
             )
+        except StaleVersion:
+            conflicts.tell_by_message(request, ("datacollectionform", context["data_form"].pk))
+            return redirect("data_form", site_id)
         except ValidationError as error:
             for message in error.messages:
                 messages.error(request, message)
@@ -266,22 +280,33 @@ def _action(
     def view(request: CompanyRequest, site_id: str) -> HttpResponse:
         shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
         title, sentence, button, done = words(shop)
+        conflict = None
         if request.method == "POST":
             try:
                 messages.success(request, done if act(request, shop) else _("Rien n'a changé."))
+            except StaleVersion:
+                form = selectors.form_of(shop)
+                conflict = conflicts.conflict(request, ("datacollectionform", form.pk), is_form=False)
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))
-            return redirect("data_form", site_id)
-        back = reverse("data_form", args=[site_id])
-        context = {"title": title, "sentence": sentence, "action": button, "back": back}
+            if conflict is None:
+                return redirect("data_form", site_id)
+        context = {
+            "title": title,
+            "sentence": sentence,
+            "action": button,
+            "back": reverse("data_form", args=[site_id]),
+            "seen": services.state_stamp(selectors.form_of(shop)),
+            "conflict": conflict,
+        }
         return render(request, "companies/confirm.html", context)
 
     return view
 
 
 def _copy(request: CompanyRequest, shop: Shop) -> bool:
-    version = selectors.form_of(shop).version
-    return bool(services.copy_live_to_draft(shop=shop, actor=Actor.of(request), version=version)[1])
+    seen = request.POST.get("seen")
+    return bool(services.copy_live_to_draft(shop=shop, actor=Actor.of(request), seen=seen)[1])
 
 
 copy_live = _action(
@@ -295,7 +320,7 @@ copy_live = _action(
     ),
 )
 withdraw = _action(
-    lambda request, shop: services.withdraw(shop=shop, actor=Actor.of(request)),
+    lambda request, shop: services.withdraw(shop=shop, actor=Actor.of(request), seen=request.POST.get("seen")),
     lambda shop: (
         _("Retirer le formulaire en ligne ?"),
         _(
@@ -308,7 +333,7 @@ withdraw = _action(
     ),
 )
 cancel_request = _action(
-    lambda request, shop: services.request_cancel(shop=shop, actor=Actor.of(request)),
+    lambda request, shop: services.request_cancel(shop=shop, actor=Actor.of(request), seen=request.POST.get("seen")),
     lambda shop: (
         _("Annuler la demande de mise en ligne ?"),
         _("L'équipe de la plateforme ne mettra pas en ligne le formulaire de %(shop)s ; vous pourrez le redemander.")

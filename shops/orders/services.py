@@ -219,9 +219,14 @@ def payment_order_set_validity(*, order: PaymentOrder, actor: Actor, version: in
 
 
 @transaction.atomic
-def payment_order_resend(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
-    """« Renvoyer »: the same order leaves again, to today's recipients of its copies."""
+def payment_order_resend(*, order: PaymentOrder, actor: Actor, version: int | None = None) -> PaymentOrder:
+    """« Renvoyer »: the same order leaves again, to today's recipients of its copies.
+
+    Args:
+        version: the version the writer saw, here and in the acts below; StaleVersion when it has moved on.
+    """
     order = _locked(order)
+    audit.check_seen(version, order.version)
     _must_be_active(order.shop)
     if order.channel != PaymentOrder.Channel.EMAIL:
         raise ValidationError(_("Cet ordre est un lien : c'est à vous de le transmettre."))
@@ -234,9 +239,10 @@ def payment_order_resend(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
 
 
 @transaction.atomic
-def payment_order_cancel(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
+def payment_order_cancel(*, order: PaymentOrder, actor: Actor, version: int | None = None) -> PaymentOrder:
     """« Annuler »: the link no longer leads to a payment; mails that still wait are stopped."""
     order = _locked(order)
+    audit.check_seen(version, order.version)
     if order.state != PaymentOrder.Status.IN_PROGRESS:
         raise ValidationError(_("Seul un ordre en cours peut être annulé."))
     order.status = PaymentOrder.Status.CANCELLED
@@ -256,9 +262,10 @@ def payment_order_cancel(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
 
 
 @transaction.atomic
-def payment_order_reactivate(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
+def payment_order_reactivate(*, order: PaymentOrder, actor: Actor, version: int | None = None) -> PaymentOrder:
     """« Réactiver » a cancelled order whose date is not over; nothing is sent."""
     order = _locked(order)
+    audit.check_seen(version, order.version)
     status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     if order.status != PaymentOrder.Status.CANCELLED:
         raise ValidationError(_("Seul un ordre annulé peut être réactivé."))
@@ -279,9 +286,10 @@ def payment_order_reactivate(*, order: PaymentOrder, actor: Actor) -> PaymentOrd
 
 
 @transaction.atomic
-def payment_order_handed_over(*, order: PaymentOrder, actor: Actor) -> PaymentOrder:
+def payment_order_handed_over(*, order: PaymentOrder, actor: Actor, version: int | None = None) -> PaymentOrder:
     """The merchant says that the link was handed over: its send state becomes « Envoyé »."""
     order = _locked(order)
+    audit.check_seen(version, order.version)
     status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     if order.channel == PaymentOrder.Channel.URL and order.handed_over_at is None:
         order.handed_over_at = timezone.now()
@@ -644,9 +652,11 @@ def order_template_save(
     if template is None:
         template = PaymentOrderTemplate(shop=shop)
     else:
-        template = PaymentOrderTemplate.objects.select_for_update().get(pk=template.pk, shop=shop)
-        if version is not None and template.version != version:
+        found = PaymentOrderTemplate.objects.select_for_update(of=("self",)).filter(pk=template.pk, shop=shop).first()
+        if found is None:
             raise StaleVersion
+        template = found
+        audit.check_seen(version, template.version)
     changes = audit.apply(template, fields)
     if not created and not changes:
         return template
@@ -692,9 +702,17 @@ def order_template_duplicate(*, template: PaymentOrderTemplate, actor: Actor) ->
 
 
 @transaction.atomic
-def order_template_delete(*, template: PaymentOrderTemplate, actor: Actor) -> None:
-    """Delete a template; orders keep their text."""
+def order_template_delete(*, template: PaymentOrderTemplate, actor: Actor, version: int | None = None) -> None:
+    """Delete a template; orders keep their text.
+
+    Args:
+        version: the version the writer saw; StaleVersion when it has moved on, or is deleted.
+    """
     status.ensure_open(actor=actor, company=template.shop.company, shop=template.shop)
+    found = PaymentOrderTemplate.objects.select_for_update(of=("self",)).filter(pk=template.pk).first()
+    if found is None:
+        raise StaleVersion
+    audit.check_seen(version, found.version)
     audit.record(
         actor=actor,
         action="payment_order_template.deleted",

@@ -17,9 +17,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from backoffice.forms import add_errors, show_version
+from backoffice.forms import add_errors, carried_number
 from backoffice.paging import paginate, sort_key
-from companies import access, permissions
+from companies import access, conflicts, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404, shops_of
 from companies.audit import Actor, StaleVersion
 from companies.models import Language
@@ -411,9 +411,16 @@ def _update(request: CompanyRequest, form: OrderForm, found: PaymentOrder) -> bo
             recipient=form.cleaned_data["recipients"] or "",
             **form.saved(),
         )
-    except StaleVersion as error:
-        form.add_error(None, error)
-        show_version(form, PaymentOrder.objects.values_list("version", flat=True).get(pk=found.pk))
+    except StaleVersion:
+        now = _order_or_404(request, found.pk, manage=True)
+        fresh = OrderForm(
+            initial=order_initial(now),
+            shop=now.shop,
+            channel=now.channel,
+            templates=list(selectors.templates(now.shop)),
+            order=now,
+        )
+        conflicts.tell(request, form, fresh, ("paymentorder", found.pk))
         return False
     except ValidationError as error:
         _rename_error(error, "recipient", "recipients")
@@ -450,9 +457,10 @@ def order_validity(request: CompanyRequest, key: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             changed = services.payment_order_set_validity(order=found, actor=Actor.of(request), **form.cleaned_data)
-        except StaleVersion as error:
-            form.add_error(None, error)
-            show_version(form, PaymentOrder.objects.values_list("version", flat=True).get(pk=found.pk))
+        except StaleVersion:
+            found = _order_or_404(request, key, manage=True)
+            fresh = ValidityForm(order=found, initial={"valid_until": found.valid_until, "version": found.version})
+            conflicts.tell(request, form, fresh, ("paymentorder", found.pk))
         except ValidationError as error:
             add_errors(form, error)
         else:
@@ -473,20 +481,31 @@ def _action(service: Callable[..., PaymentOrder], action: str) -> Callable[..., 
     def view(request: CompanyRequest, key: UUID) -> HttpResponse:
         found = _order_or_404(request, key, manage=True)
         words = wording.confirmation(action, found)
+        conflict = None
         if request.method == "POST":
             try:
-                service(order=found, actor=Actor.of(request))
+                service(order=found, actor=Actor.of(request), version=carried_number(request, "seen"))
+            except StaleVersion:
+                found = _order_or_404(request, key, manage=True)
+                if request.path not in {item.url for item in wording.actions(found)}:
+                    conflicts.tell_by_message(request, ("paymentorder", found.pk))
+                    return redirect("payment_order", key=found.pk)
+                words = wording.confirmation(action, found)
+                conflict = conflicts.conflict(request, ("paymentorder", found.pk), is_form=False)
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))
             else:
                 messages.success(request, words.done)
-            return redirect("payment_order", key=found.pk)
+            if conflict is None:
+                return redirect("payment_order", key=found.pk)
         context = {
             "title": words.title,
             "sentence": words.sentence,
             "action": words.button,
             "danger": action == "cancel",
             "back": reverse("payment_order", args=[found.pk]),
+            "seen": found.version,
+            "conflict": conflict,
         }
         return render(request, "companies/confirm.html", context)
 
@@ -544,10 +563,11 @@ def template_edit(request: CompanyRequest, site_id: str, key: int | None = None)
                 version=form.cleaned_data["version"],
                 **fields,
             )
-        except StaleVersion as error:
-            form.add_error(None, error)
+        except StaleVersion:
             assert template
-            show_version(form, PaymentOrderTemplate.objects.values_list("version", flat=True).get(pk=template.pk))
+            template = _template_or_404(shop, template.pk)
+            initial = {name: getattr(template, name) for name in (*TemplateForm.SAVED, "version")}
+            conflicts.tell(request, form, TemplateForm(initial=initial), ("paymentordertemplate", template.pk))
         except ValidationError as error:
             add_errors(form, error)
         else:
@@ -571,15 +591,25 @@ def template_duplicate(request: CompanyRequest, site_id: str, key: int) -> HttpR
 def template_delete(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
     template = _template_or_404(_template_shop(request, site_id), key)
     back = f"{reverse('payment_order_templates')}?shop={site_id}"
+    conflict = None
     if request.method == "POST":
-        services.order_template_delete(template=template, actor=Actor.of(request))
-        messages.success(request, _("Modèle « %(name)s » supprimé.") % {"name": template.name})
-        return redirect(back)
+        try:
+            services.order_template_delete(
+                template=template, actor=Actor.of(request), version=carried_number(request, "seen")
+            )
+        except StaleVersion:
+            template = _template_or_404(template.shop, key)
+            conflict = conflicts.conflict(request, ("paymentordertemplate", template.pk), is_form=False)
+        else:
+            messages.success(request, _("Modèle « %(name)s » supprimé.") % {"name": template.name})
+            return redirect(back)
     context = {
         "title": _("Supprimer le modèle « %(name)s » ?") % {"name": template.name},
         "sentence": _("Les ordres déjà créés gardent leur message. Les prochains n'auront plus ce modèle."),
         "action": _("Supprimer"),
         "danger": True,
         "back": back,
+        "seen": template.version,
+        "conflict": conflict,
     }
     return render(request, "companies/confirm.html", context)

@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from companies import links, services
-from companies.audit import MASK, Actor
+from companies.audit import MASK, Actor, StaleVersion
 from companies.models import AuditEntry, Company, Contact, Membership, Role, User
 from notifications.emails import LINK_MARK
 from notifications.models import Delivery, Event
@@ -44,7 +44,7 @@ def test_a_writer_who_saw_an_older_version_is_told_and_nothing_is_overwritten() 
     company = CompanyFactory(language="fr")
     seen = company.version
     services.company_update(company=company, actor=ACTOR, version=seen, language="en")
-    with pytest.raises(services.StaleVersion):
+    with pytest.raises(StaleVersion):
         services.company_update(company=company, actor=ACTOR, version=seen, time_zone="Europe/Brussels")
     assert Company.objects.get().time_zone == "Europe/Paris"
 

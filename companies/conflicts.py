@@ -1,0 +1,162 @@
+"""Two people on one page: what the second one to save is told, and how they go on.
+
+A page carries what it was opened on, a version or a stamp. The service refuses a write that was decided
+on something else (`audit.StaleVersion`). The page then comes back with everything that was typed, with
+who changed what in the meantime and what differs, and carries the present version: saving once more is
+a decision. Nothing is merged behind anybody's back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.encoding import force_str
+from django.utils.html import strip_tags
+from django.utils.translation import gettext as _
+
+from backoffice.templatetags.shell import ago
+
+from . import history
+from .audit import StaleVersion
+from .models import AuditEntry
+
+# (object type, key) as the history has them.
+Objects = Sequence[tuple[str, Any]]
+# What a form carries of the state it was opened on.
+CARRIED = ("version", "seen")
+# A newest entry older than any form that is still open explains nothing.
+_STILL_OPEN = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What happened while somebody had a page open.
+
+    Attributes:
+        entry: the newest change of the object, None where the history has none.
+        is_own: it is the reader's own, made in another window.
+        differences: (field, stored now, in this form) where both are not the same.
+        reload_url: the page as it is stored now.
+        is_form: something was typed, which comes back with the page.
+    """
+
+    entry: AuditEntry | None = None
+    is_own: bool = False
+    differences: list[tuple[str, str, str]] = field(default_factory=list)
+    reload_url: str = ""
+    is_form: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """Who changed it and when, in one sentence without markup."""
+        if self.entry is None:
+            return _("Ces informations ont été modifiées par quelqu'un d'autre entre-temps.")
+        told = {"who": self.entry.actor_label, "when": strip_tags(str(ago(self.entry.at)))}
+        if self.is_own:
+            return (
+                _(
+                    "Ces informations ont été modifiées par quelqu'un d'autre entre-temps, ou par vous dans une autre fenêtre. "
+                    "Dernière modification : %(who)s, %(when)s."
+                )
+                % told
+            )
+        return _("Ces informations ont été modifiées par quelqu'un d'autre entre-temps : %(who)s, %(when)s.") % told
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """What the newest change did: (field, before, after)."""
+        return history.changes_in_words(self.entry) if self.entry else []
+
+
+def conflict(request: HttpRequest, *objects: tuple[str, Any], entry: AuditEntry | None = None, **more: Any) -> Conflict:
+    """What is known about the newest change of any of the objects, or of the `entry` given."""
+    found = entry or (history.newest(*objects) if objects else None)
+    if found is not None and found.at < timezone.now() - _STILL_OPEN:
+        found = None
+    own = found is not None and found.actor_id is not None and found.actor_id == request.user.pk
+    return Conflict(found, own, **more)
+
+
+def tell(
+    request: HttpRequest,
+    form: forms.BaseForm,
+    fresh: forms.BaseForm,
+    *objects: tuple[str, Any],
+    others: Sequence[tuple[forms.BaseForm, forms.BaseForm]] = (),
+    entry: AuditEntry | None = None,
+) -> None:
+    """Refuse a form that was opened on something else: it says why, keeps what was typed, and may be saved again.
+
+    Args:
+        fresh: the same form, unbound, of the object as it is stored now.
+        objects: in whose history the change stands.
+        others: further (form, fresh form) of the same page.
+    """
+    found = [line for one, now in ((form, fresh), *others) for line in differences(one, now)]
+    form.conflict = conflict(request, *objects, entry=entry, differences=found, reload_url=request.get_full_path())  # type: ignore[attr-defined]
+    form.add_error(None, StaleVersion())
+    carry(form, fresh)
+
+
+def carry(form: forms.BaseForm, fresh: forms.BaseForm) -> None:
+    """Let a refused form carry the present version, so that a second, informed save goes through."""
+    form.data = form.data.copy()  # type: ignore[attr-defined]
+    for name in CARRIED:
+        if name in form.fields:
+            form.data[form.add_prefix(name)] = str(fresh.get_initial_for_field(fresh.fields[name], name))  # type: ignore[index]
+
+
+def differences(form: forms.BaseForm, fresh: forms.BaseForm) -> list[tuple[str, str, str]]:
+    """(field, stored now, typed) of the fields in which a form differs from what is stored."""
+    found = []
+    for name, item in form.fields.items():
+        widget = item.widget
+        if widget.is_hidden or item.disabled or isinstance(widget, forms.PasswordInput) or name not in fresh.fields:
+            continue
+        stored, typed = fresh.get_initial_for_field(fresh.fields[name], name), form[name].data
+        if not item.has_changed(stored, typed):
+            continue
+        given = form.cleaned_data[name] if name in getattr(form, "cleaned_data", {}) else typed
+        label = force_str(form[name].label or name)
+        lines = shown(item, stored), shown(item, given)
+        if lines[0] != lines[1]:
+            found.append((label[:1].upper() + label[1:], *lines))
+    return found
+
+
+def shown(item: forms.Field, value: Any) -> str:
+    """A value of a form's field as the notice shows it."""
+    if isinstance(value, bool):
+        return _("oui") if value else _("non")
+    if value is None or value == "" or (isinstance(value, (list, tuple)) and not value):
+        return _("(vide)")
+    choices = {str(key): label for key, label in _choices(item)}
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return "; ".join(force_str(choices.get(str(getattr(one, "pk", one)), one)) for one in values)
+
+
+def _choices(item: forms.Field) -> list[tuple[Any, Any]]:
+    if isinstance(item, forms.ModelChoiceField) or not isinstance(item, forms.ChoiceField):
+        return []
+    flat: list[tuple[Any, Any]] = []
+    offered: Any = item.choices
+    for key, label in offered:
+        flat += label if isinstance(label, (list, tuple)) else [(key, label)]
+    return flat
+
+
+def tell_by_message(request: HttpRequest, *objects: tuple[str, Any], entry: AuditEntry | None = None) -> None:
+    """The same of a button that has no page of its own: nothing was done, the page that follows is fresh."""
+    found = conflict(request, *objects, entry=entry)
+    messages.error(request, " ".join([found.sentence, _("Rien n'a été fait : vérifiez, puis recommencez.")]))
+
+
+def is_stale(error: ValidationError) -> bool:
+    """Whether a refusal means that somebody else was faster."""
+    return getattr(error, "code", None) == "stale"
