@@ -27,6 +27,12 @@ class Entry:
     also: tuple[str, ...] = ()
     # What the page asks for; to see the others it is enough to be a member.
     permission: str = permissions.VIEW
+    # Whether the right is needed on each shop of the company; else one shop is enough.
+    whole: bool = False
+
+    def is_open_to(self, membership: Membership) -> bool:
+        ask = access.whole if self.whole else access.can_somewhere
+        return exists(self.path) and ask(membership, self.permission)
 
     def covers(self, path: str) -> int:
         """How much of `path` lies under this entry, in characters; 0 for not at all."""
@@ -64,6 +70,13 @@ MENU: tuple[Section, ...] = (
             Entry("/settings/company/", _("Infos Société"), _COMPANY),
             Entry("/settings/company/users/", _("Utilisateurs"), _COMPANY, permission=permissions.MANAGE_USERS),
             Entry("/settings/company/sftp-accounts/", _("Comptes SFTP"), _COMPANY, permission=permissions.MANAGE_USERS),
+            Entry(
+                "/settings/company/api-tokens/",
+                _("Jetons d'API"),
+                _COMPANY,
+                permission=permissions.MANAGE_KEYS,
+                whole=True,
+            ),
             Entry("/settings/company/authentication/", _("Authentification"), _COMPANY),
             Entry("/settings/company/history/", _("Historique"), _COMPANY),
             Entry("/settings/shops/", _("Configuration"), _SHOP),
@@ -108,11 +121,7 @@ def visible_menu(membership: Membership) -> list[dict[str, Any]]:
     """The sections with at least one entry that is installed and open to the user, entries in runs of the same group."""
     sections: list[dict[str, Any]] = []
     for section in MENU:
-        entries = [
-            entry
-            for entry in section.entries
-            if exists(entry.path) and access.can_somewhere(membership, entry.permission)
-        ]
+        entries = [entry for entry in section.entries if entry.is_open_to(membership)]
         if not entries:
             continue
         groups: list[dict[str, Any]] = []

@@ -174,7 +174,7 @@ def can(membership: Membership, permission: str, shop: Shop | None = None) -> bo
 
 def has_on_site(membership: Membership, permission: str, site_id: str) -> bool:
     """`can` for one of the user's shops named by identifier, for tables of many: one query in all."""
-    if sees_all_shops(membership) and access_of(membership).everywhere(permission):
+    if whole(membership, permission):
         return True
     known: dict[str, frozenset[str]] = membership.__dict__.setdefault("_sites", {})
     if permission not in known:
@@ -194,6 +194,14 @@ def sees_all_shops(membership: Membership) -> bool:
     """Whether no shop of the company, present or future, is hidden from the user."""
     found = access_of(membership)
     return found.all_shops and all(own is None or own for own in found.shops.values())
+
+
+def whole(membership: Membership, permission: str) -> bool:
+    """Whether a right holds on each shop and no shop is hidden, whatever the state of the company.
+
+    What acts for the company as a whole, an API token for example, asks for it.
+    """
+    return sees_all_shops(membership) and access_of(membership).everywhere(permission)
 
 
 def shops_of(membership: Membership, permission: str = permissions.VIEW) -> QuerySet[Shop]:

@@ -41,6 +41,7 @@ OBJECTS = {
     "paymentorder": gettext_lazy("Ordre de paiement"),
     "paymentordertemplate": gettext_lazy("Modèle d'ordre de paiement"),
     "datacollectionform": gettext_lazy("Formulaire de collecte de données"),
+    "apitoken": gettext_lazy("Jeton d'API"),
 }
 _MODELS = {
     "company": "companies.Company",
@@ -56,6 +57,7 @@ _MODELS = {
     "paymentorder": "shops.PaymentOrder",
     "paymentordertemplate": "shops.PaymentOrderTemplate",
     "datacollectionform": "shops.DataCollectionForm",
+    "apitoken": "notifications.ApiToken",
 }
 _SHOP_OBJECTS = (
     "shop",
@@ -132,11 +134,13 @@ _TEXT_PARTS = {"subject": gettext_lazy("Objet de l'e-mail"), "body": gettext_laz
 
 
 def entries(membership: Membership) -> QuerySet[AuditEntry]:
-    """The entries a user may see, newest first: those of other shops and, without the right to
-    manage users, those of accounts stay out."""
+    """The entries a user may see, newest first. Those of other shops stay out; those of accounts without
+    the right to manage users; those of API tokens without the keys of the whole company."""
     found = AuditEntry.objects.filter(company_id=membership.company_id).select_related("actor", "shop")
     if not access.can(membership, permissions.MANAGE_USERS):
-        found = found.exclude(object_type__in=("user", "sftpaccount", "apitoken"))
+        found = found.exclude(object_type__in=("user", "sftpaccount"))
+    if not access.whole(membership, permissions.MANAGE_KEYS):
+        found = found.exclude(object_type="apitoken")
     if not access.sees_all_shops(membership):
         found = found.filter(~Q(object_type__in=_SHOP_OBJECTS) | Q(shop__in=access.shops_of(membership).values("pk")))
     return found.order_by("-at", "-pk")
@@ -352,6 +356,9 @@ def _value(object_type: str, name: str, value: Any) -> str:
         return "; ".join(_("E-mail gestionnaire") if item == SHOP_MANAGER_SYMBOL else str(item) for item in value)
     if name == "triggers" and isinstance(value, list):
         return ", ".join(map(trigger_label, value))
+    if object_type == "apitoken" and name == "scopes" and isinstance(value, list):
+        labels = dict(_field(object_type, "scopes").model.Scope.choices)
+        return ", ".join(force_str(labels.get(code, code)) for code in value)
     if name == "email_fields" and isinstance(value, list):
         return ", ".join(force_str(FIELDS[code].label) if code in FIELDS else str(code) for code in value)
     if name == "conditions" and isinstance(value, list):

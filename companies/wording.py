@@ -98,6 +98,7 @@ ACTIONS: dict[str, Promise] = {
     "calls.replayed": gettext_lazy("Appels rejoués"),
     "calls.replay_stopped": gettext_lazy("Rejeu d'appels arrêté"),
     "api_token.created": gettext_lazy("Jeton d'API créé : %(object)s"),
+    "api_token.replaced": gettext_lazy("Jeton d'API remplacé : %(object)s"),
     "api_token.revoked": gettext_lazy("Jeton d'API révoqué : %(object)s"),
 }
 

@@ -299,18 +299,41 @@ class DeliveryAdmin(ReadOnlyAdmin):
         self._tell(request, done, refused)
 
 
+class ApiTokenForm(forms.ModelForm):
+    """A new token; without a company it speaks for the whole platform."""
+
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("portée"),
+        choices=ApiToken.Scope.choices,
+        initial=ApiToken.Scope.values,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "company", "expires_at")
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(ServiceAdmin):
-    list_display = ("name", "prefix", "scope", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_display = ("name", "prefix", "speaks_for", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("company",)
     search_fields = ("name", "prefix", "company__name", "company__reference")
     autocomplete_fields = ("company",)
     actions = ("revoke",)
 
+    def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
+        # Nothing of an existing token can be typed.
+        own = {} if change else {"form": ApiTokenForm}
+        return super().get_form(request, obj, change, **own, **kwargs)
+
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         if obj is None:
-            return ("name", "company", "expires_at")
-        return ("name", "company", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
+            return ("name", "company", "scopes", "expires_at")
+        return (
+            "name", "company", "what_it_opens", "prefix", "created_by", "created_at", "expires_at", "last_used_at",
+            "last_used_ip", "replaced_at", "revoked_at",
+        )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         return self.get_fields(request, obj) if obj else ()
@@ -323,9 +346,13 @@ class ApiTokenAdmin(ServiceAdmin):
         shown = format_html("{} <code>{}</code>", _("Copiez ce jeton maintenant, il ne sera plus affiché :"), text)
         messages.warning(request, shown)
 
-    @admin.display(description=gettext_lazy("portée"))
-    def scope(self, token: ApiToken) -> str:
+    @admin.display(description=gettext_lazy("parle pour"))
+    def speaks_for(self, token: ApiToken) -> str:
         return str(token.company or _("toute la plateforme"))
+
+    @admin.display(description=gettext_lazy("portée"))
+    def what_it_opens(self, token: ApiToken) -> str:
+        return ", ".join(token.scope_labels)
 
     @admin.action(description=gettext_lazy("Révoquer les jetons choisis"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:

@@ -33,9 +33,9 @@ from ninja.errors import AuthenticationError, HttpError
 from companies.models import Company, reference_validator
 
 from . import addresses, catalogue, selectors
-from .api_auth import BearerToken, company_of
+from .api_auth import BearerToken, company_of, lacks_scope
 from .intake import EventConflict, EventInvalid, NotJson, parse_json, validate_event
-from .models import Delivery
+from .models import ApiToken, Delivery
 from .services import accept_event
 
 log = structlog.get_logger(__name__)
@@ -312,15 +312,21 @@ _ACCEPT_LANGUAGE = {
 
 def _described(*problems: int, **extra: Any) -> dict[str, Any]:
     """The part of an operation's description that the framework cannot derive."""
-    titles = {400: "Not JSON, or not UTF-8", 401: "No valid token", 404: "Unknown, or another company's"}
+    titles = {
+        400: "Not JSON, or not UTF-8",
+        401: "No valid token",
+        403: "The token lacks the scope",
+        404: "Unknown, or another company's",
+    }
     titles |= {409: "Same id, other content", 413: "Over 2 MiB or 1,000 events", 415: "Not JSON in UTF-8"}
     titles |= {422: "Refused; `errors` names the fields or parameters", 500: "A defect; try again"}
     schema = {"$ref": "#/components/schemas/ProblemOut"}
     responses = {
         code: {"description": titles[code], "content": {PROBLEM_TYPE: {"schema": schema}}}
-        for code in (*problems, 401, 500)
+        for code in (*problems, 401, 403, 500)
     }
-    responses[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    for code in (401, 403):
+        responses[code]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return {"responses": responses, **extra}
 
 
@@ -373,6 +379,18 @@ def _on_defect(request: HttpRequest, error: Exception) -> HttpResponse:
     # The path only: a query string may hold an address.
     log.exception("api_defect", path=request.path, error=type(error).__name__)
     return problem_response(request, Problem(500, ""))
+
+
+def _ask_scope(request: HttpRequest, scope: ApiToken.Scope) -> None:
+    """Raises Problem (403) when the token was not made for this."""
+    if lacks_scope(request, scope):
+        with translation.override(language_of(request)):
+            detail = _("Ce jeton n'a pas la portée « %(scope)s » (%(code)s).") % {
+                "scope": scope.label,
+                "code": scope.value,
+            }
+        challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{scope.value}"'
+        raise Problem(403, detail, headers={"WWW-Authenticate": challenge})
 
 
 # --- Bodies ---------------------------------------------------------------------------------------
@@ -474,6 +492,7 @@ def _too_big() -> Problem:
     ),
 )
 def events_post(request: HttpRequest) -> HttpResponse:
+    _ask_scope(request, ApiToken.Scope.EVENTS)
     company = company_of(request)
     with translation.override(language_of(request)):
         body = _body(request)
@@ -529,6 +548,7 @@ def _events(items: list[Any], company: Company | None) -> HttpResponse:
     openapi_extra=_described(404, parameters=[_ACCEPT_LANGUAGE]),
 )
 def delivery_tables(request: HttpRequest, reference: str) -> HttpResponse:
+    _ask_scope(request, ApiToken.Scope.TABLES)
     mine = company_of(request)
     known = Company.objects.all() if mine is None else Company.objects.filter(pk=mine.pk)
     try:
@@ -555,6 +575,7 @@ def delivery_tables(request: HttpRequest, reference: str) -> HttpResponse:
     openapi_extra=_described(422, parameters=[*LISTING_PARAMETERS, _ACCEPT_LANGUAGE]),
 )
 def deliveries(request: HttpRequest) -> HttpResponse:
+    _ask_scope(request, ApiToken.Scope.DELIVERIES)
     with translation.override(language_of(request)):
         asked = _listing(request)
         found = selectors.deliveries_filtered(

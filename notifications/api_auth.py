@@ -16,7 +16,6 @@ from ninja.security.base import AuthBase
 from .models import ApiToken
 
 TOKEN_MARK = "bom_"  # noqa: S105 (lets scanners of leaked secrets recognise one)
-SHOWN_PREFIX = 12
 LONGEST = 200
 
 
@@ -55,7 +54,7 @@ class BearerToken(AuthBase):
         scheme, _sep, text = request.headers.get("Authorization", "").partition(" ")
         token = check_token(text.strip()) if scheme.lower() == "bearer" else None
         if token is not None:
-            token_note_use(token=token, now=timezone.now())
+            token_note_use(token=token, now=timezone.now(), ip_address=request.META.get("REMOTE_ADDR") or None)
         return token
 
 
@@ -63,3 +62,9 @@ def company_of(request: HttpRequest) -> Any:
     """The only company the caller may speak for and read of; None for the platform."""
     token: ApiToken = request.auth  # type: ignore[attr-defined]
     return token.company
+
+
+def lacks_scope(request: HttpRequest, scope: str) -> bool:
+    """Whether the token behind the request was not made for this."""
+    token: ApiToken = request.auth  # type: ignore[attr-defined]
+    return scope not in token.allowed

@@ -51,6 +51,7 @@ class Place(StrEnum):
     COMPANY = "company"
     USERS = "users"
     SFTP = "sftp"
+    TOKENS = "tokens"
     CONFIGURATION = "configuration"
     KEYS = "keys"
     CONTRACTS = "contracts"
@@ -145,6 +146,7 @@ class CompanySheet:
 
     Attributes:
         bouncing: normal form of the addresses that every mail of the last month failed to reach.
+        ending_tokens: names of the API tokens that end within a month and have no successor.
     """
 
     reference: str
@@ -160,6 +162,7 @@ class CompanySheet:
     sftp_accounts: tuple[AccountSheet, ...] = ()
     shops: tuple[ShopSheet, ...] = ()
     bouncing: frozenset[str] = frozenset()
+    ending_tokens: tuple[str, ...] = ()
 
 
 # --- Findings -------------------------------------------------------------------------------------
@@ -414,6 +417,11 @@ def _unrevealed(company: CompanySheet) -> Iterator[Hit]:
             yield {"account": account.login}
 
 
+def _ending_tokens(company: CompanySheet) -> Iterator[Hit]:
+    for name in company.ending_tokens:
+        yield {"token": name}
+
+
 # --- Shops and contracts --------------------------------------------------------------------------
 
 
@@ -644,6 +652,15 @@ CHECKS: tuple[Check, ...] = (
         _("Envoyez un nouveau lien, ou désactivez le compte s'il ne sert pas."),
         Place.SFTP,
         _unrevealed,
+    ),
+    Check(
+        "api_token_ends_soon",
+        _W,
+        Scope.COMPANY,
+        _("Le jeton d'API « %(token)s » prend fin dans moins de 30 jours : le programme qui l'utilise sera refusé."),
+        _("Remplacez-le : l'ancien reste valable 24 heures, le temps de reporter le nouveau."),
+        Place.TOKENS,
+        _ending_tokens,
     ),
     Check(
         "shop_without_test_key",

@@ -33,7 +33,7 @@ from .consistency import (
     RuleSheet,
     ShopSheet,
 )
-from .models import CallHealth, ConsistencyReport, ConsistencySchedule, Delivery, NotificationRule
+from .models import ApiToken, CallHealth, ConsistencyReport, ConsistencySchedule, Delivery, NotificationRule
 from .services import publish
 from .url_rules import check_url
 
@@ -49,6 +49,7 @@ PLACES: dict[str, tuple[str, str]] = {
     Place.COMPANY: ("/settings/company/", permissions.MANAGE_COMPANY),
     Place.USERS: ("/settings/company/users/", permissions.MANAGE_USERS),
     Place.SFTP: ("/settings/company/sftp-accounts/", permissions.MANAGE_USERS),
+    Place.TOKENS: ("/settings/company/api-tokens/?state=expiring", permissions.MANAGE_KEYS),
     Place.CONFIGURATION: ("/settings/shops/{shop}/configuration/", permissions.EDIT_SETTINGS),
     Place.KEYS: ("/settings/shops/{shop}/keys/", permissions.MANAGE_KEYS),
     Place.CONTRACTS: ("/settings/shops/{shop}/contracts/", permissions.EDIT_SETTINGS),
@@ -105,6 +106,7 @@ def company_sheet(company: Company, now: datetime) -> CompanySheet:
             for shop in shops
         ),
         bouncing=_bouncing(company, now),
+        ending_tokens=_ending_tokens(company),
     )
 
 
@@ -181,6 +183,11 @@ def _sftp_accounts(company: Company, now: datetime) -> tuple[AccountSheet, ...]:
         )
         for account in SftpAccount.objects.filter(company=company).order_by("login")
     )
+
+
+def _ending_tokens(company: Company) -> tuple[str, ...]:
+    ending = selectors.api_tokens(company, state=ApiToken.State.EXPIRING)
+    return tuple(ending.order_by("name", "pk").values_list("name", flat=True))
 
 
 def _bouncing(company: Company, now: datetime) -> frozenset[str]:

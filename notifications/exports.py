@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone, translation
 
-from .models import Delivery
+from .models import ApiToken, Delivery
 from .selectors import DeliveryTables, line_json
 
 TABLE_HEADER = (
@@ -107,6 +107,31 @@ def journal_rows(found: QuerySet[Delivery]) -> Iterator[list[str]]:
 def utc(moment: datetime | None) -> str:
     """A time as the API writes it: UTC, whole seconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+TOKEN_HEADER = (
+    "name", "prefix", "scopes", "state", "created_at", "created_by", "expires_at", "last_used_at", "last_used_ip",
+    "revoked_at",
+)  # fmt: skip
+
+
+def token_rows(found: QuerySet[ApiToken]) -> Iterator[list[str]]:
+    """Header, then one row a token; of the token itself only its beginning."""
+    yield list(TOKEN_HEADER)
+    for token in found:
+        cells = (
+            token.name,
+            token.prefix,
+            " ".join(token.allowed),
+            token.state,
+            utc(token.created_at),
+            token.created_by.login if token.created_by else "",
+            utc(token.expires_at),
+            utc(token.last_used_at),
+            token.last_used_ip,
+            utc(token.revoked_at),
+        )
+        yield [neutral(cell) for cell in cells]
 
 
 class _Echo:

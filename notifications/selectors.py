@@ -17,7 +17,7 @@ from shops.models import Shop, ShopKey
 from . import addresses, linter, resolver, wording
 from .catalogue import MODES, SHOP_MANAGER_SYMBOL, Channel, RuleType
 from .facts import AccountFacts, CompanyFacts, RuleFacts, ShopFacts
-from .models import Delivery, NotificationRule
+from .models import ApiToken, Delivery, NotificationRule
 from .resolver import Decision
 
 # Errors of calls that were never to be made, for want of a URL.
@@ -407,3 +407,34 @@ def rule_sheet(rule: NotificationRule, last: Delivery | None, manager: str, kind
             if (form[index] and mode.lower() not in kinds) or (rest[index] and f"rest_{mode.lower()}" not in kinds)
         ),
     )
+
+
+# --- API tokens -----------------------------------------------------------------------------------
+
+TOKEN_SORTS = {"name": "name", "created": "created_at", "expires": "expires_at", "used": "last_used_at"}
+
+
+def api_tokens(company: Company, *, q: str = "", state: str = "") -> QuerySet[ApiToken]:
+    """The tokens that speak for a company.
+
+    Args:
+        q: a part of the name, of the token's beginning or of its maker's identifier or name.
+        state: one of `ApiToken.State`.
+    """
+    found = ApiToken.objects.filter(company=company).select_related("created_by")
+    if q:
+        by = Q(created_by__login__icontains=q) | Q(created_by__last_name__icontains=q)
+        # Somebody who pastes a whole token finds it by its beginning.
+        found = found.filter(Q(name__icontains=q) | Q(prefix__icontains=q[: ApiToken.SHOWN]) | by)
+    now = timezone.now()
+    conditions = {
+        ApiToken.State.REVOKED: Q(revoked_at__isnull=False),
+        ApiToken.State.EXPIRED: Q(revoked_at__isnull=True, expires_at__lte=now),
+        ApiToken.State.REPLACED: Q(revoked_at__isnull=True, expires_at__gt=now, replaced_at__isnull=False),
+        ApiToken.State.EXPIRING: Q(
+            revoked_at__isnull=True, replaced_at__isnull=True, expires_at__gt=now, expires_at__lte=now + ApiToken.SOON
+        ),
+        ApiToken.State.ACTIVE: Q(revoked_at__isnull=True, replaced_at__isnull=True)
+        & (Q(expires_at__isnull=True) | Q(expires_at__gt=now + ApiToken.SOON)),
+    }
+    return found.filter(conditions[ApiToken.State(state)]) if state else found

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import call_views, consistency_views, public_views, views
+from . import call_views, consistency_views, public_views, token_views, views
 
 urlpatterns = [
     path("notifications/addresses/", views.addresses, name="addresses"),
@@ -24,6 +24,11 @@ urlpatterns = [
     path("status/feed/", public_views.feed, name="status_feed"),
     path("newsletter/unsubscribe/<str:token>/", public_views.unsubscribe, name="newsletter_unsubscribe"),
     path("notifications/journal/<uuid:key>/cancel/", views.delivery_cancel, name="delivery_cancel"),
+    path("settings/company/api-tokens/", token_views.listing, name="api_tokens"),
+    path("settings/company/api-tokens/new/", token_views.create, name="api_token_new"),
+    path("settings/company/api-tokens/<int:key>/", token_views.detail, name="api_token"),
+    path("settings/company/api-tokens/<int:key>/replace/", token_views.replace, name="api_token_replace"),
+    path("settings/company/api-tokens/<int:key>/revoke/", token_views.revoke, name="api_token_revoke"),
     path("reports/consistency/", consistency_views.report, name="consistency_report"),
     path("reports/consistency/run/", consistency_views.run, name="consistency_run"),
 ]

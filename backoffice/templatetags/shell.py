@@ -18,7 +18,7 @@ from django.utils.translation import pgettext
 
 from backoffice import paging
 from companies import selectors, wording
-from companies.models import AuditEntry, Membership, SftpAccount, User
+from companies.models import AuditEntry, Membership
 
 register = template.Library()
 
@@ -98,7 +98,7 @@ def status_badge(status: str, retry_at: datetime | None = None) -> SafeString:
     return badge(kind, label, icon_name)
 
 
-# state of a company or shop, of a user account, of an SFTP account → kind of badge, icon
+# state of a company or shop, of a user or SFTP account, of an API token → kind of badge, icon
 _STATES = {
     "active": ("ok", ""),
     "suspended": ("warn", ""),
@@ -109,13 +109,16 @@ _STATES = {
     "waiting": ("wait", ""),
     "lapsed": ("warn", ""),
     "expired": ("fail", ""),
+    "expiring": ("warn", ""),
+    "replaced": ("wait", ""),
+    "revoked": ("off", ""),
 }
 
 
 @register.simple_tag
 def state_badge(obj: Any) -> SafeString:
-    """The state of a company, shop, user or SFTP account in words."""
-    if isinstance(obj, User | SftpAccount):
+    """The state of a company, shop, user, SFTP account or API token in words."""
+    if hasattr(obj, "State"):
         kind, icon_name = _STATES[obj.state]
         return badge(kind, str(obj.State(obj.state).label), icon_name)
     kind, icon_name = _STATES[obj.status]

@@ -236,8 +236,10 @@ def test_proof_opens_and_cannot_be_changed_or_deleted(staff: Client):
 
 def test_an_api_token_is_shown_once_and_stored_hashed(staff: Client):
     url = reverse("admin:notifications_apitoken_add")
-    answer = staff.post(url, {"name": "Banque", "company": "", "expires_at_0": "", "expires_at_1": ""}, follow=True)
+    sent = {"name": "Banque", "company": "", "expires_at_0": "", "expires_at_1": "", "scopes": ["deliveries:read"]}
+    answer = staff.post(url, sent, follow=True)
     token = ApiToken.objects.get()
+    assert token.allowed == ["deliveries:read"]
     page = answer.content.decode()
     text = page.partition("<code>")[2].partition("</code>")[0]
     assert text.startswith(token.prefix)

@@ -128,6 +128,7 @@ CASES: dict[str, tuple[CompanySheet, dict[str, Any]]] = {
         company(sftp_accounts=(AccountSheet("compta", "compta@lumiere.example", unrevealed_days=7),)),
         {"account": "compta"},
     ),
+    "api_token_ends_soon": (company(ending_tokens=("ERP",)), {"token": "ERP"}),
     "shop_without_test_key": (shop(keys=frozenset({"production"})), {"shop": "10000001"}),
     "production_without_contract": (shop(contracts=()), {"shop": "10000001"}),
     "manager_address_invalid": (

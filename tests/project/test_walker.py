@@ -19,6 +19,7 @@ from notifications.unsubscribing import make_token
 from shops.dataforms.selectors import preview_token
 from shops.models import PaymentOrderTemplate, Shop
 from tests.factories import (
+    ApiTokenFactory,
     BillingDocumentFactory,
     CompanyFactory,
     ContractFactory,
@@ -55,6 +56,8 @@ MANAGER_START: Expected = (302, 403, 302, 302, 404, 404)
 MANAGER_POST: Expected = (302, 403, 405, 405, 405, 404)
 ADMIN_POST: Expected = (302, 403, 403, 405, 405, 404)
 ADMIN_CONFIRMED: Expected = (302, 403, 403, 302, 404, 404)
+# Asks everybody for a proof of identity first.
+ADMIN_PROVEN: Expected = (302, 403, 403, 302, 302, 404)
 # One shop only: straight to it. The other company has none: a page that says so.
 SHOP_CHOICE: Expected = (302, 302, 302, 302, 200, 404)
 MANAGER_PAGE: Expected = (302, 403, 200, 200, 200, 404)
@@ -89,6 +92,11 @@ EXPECTED: dict[str, Expected] = {
     "settings/company/sftp-accounts/<uuid:key>/enable/": ADMIN_ACTION,
     "settings/company/sftp-accounts/": ADMIN_PAGE,
     "settings/company/sftp-accounts/new/": ADMIN_PAGE,
+    "settings/company/api-tokens/": ADMIN_PAGE,
+    "settings/company/api-tokens/new/": ADMIN_PROVEN,
+    "settings/company/api-tokens/<int:key>/": ADMIN_OBJECT,
+    "settings/company/api-tokens/<int:key>/replace/": ADMIN_CONFIRMED,
+    "settings/company/api-tokens/<int:key>/revoke/": ADMIN_OBJECT,
     "settings/company/sftp-accounts/<uuid:key>/": ADMIN_OBJECT,
     "settings/shops/<str:site_id>/configuration/": OBJECT,
     "settings/shops/new/": ADMIN_PAGE,
@@ -269,6 +277,7 @@ def fill(cast: dict[str, Client]) -> Callable[[str], str]:
         "billing/<uuid:key>": lambda: f"billing/{BillingDocumentFactory(shop=shop).pk}",
         "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
         "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
+        "api-tokens/<int:key>": lambda: f"api-tokens/{ApiTokenFactory(company=company).pk}",
         "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
         "history/<int:key>": lambda: f"history/{_entry(shop)}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
@@ -309,7 +318,7 @@ def test_each_visitor_gets_the_expected_answer(route: str, cast: dict[str, Clien
         assert answers["anonymous"].headers["Location"].startswith("/accounts/login/?next=/")
     for name, answer in answers.items():
         if answer.status_code == 302 and name != "anonymous":
-            proof = ("/accounts/reauthenticate/?next=/",) if EXPECTED[route] == ADMIN_CONFIRMED else ()
+            proof = ("/accounts/reauthenticate/?next=/",) if EXPECTED[route] in (ADMIN_CONFIRMED, ADMIN_PROVEN) else ()
             inside = ("/settings/", *proof)
             assert unquote(answer.headers["Location"]).startswith(inside), name
 
@@ -378,6 +387,7 @@ def test_rights_on_one_shop_open_nothing_of_another(
         ("payment-orders/<uuid:key>/", "/payment-orders/00000000-0000-4000-8000-000000000000/"),
         ("payment-orders/<uuid:key>/edit/", "/payment-orders/00000000-0000-4000-8000-000000000000/edit/"),
         ("settings/company/history/<int:key>/", "/settings/company/history/99999999/"),
+        ("settings/company/api-tokens/<int:key>/", "/settings/company/api-tokens/99999999/"),
         ("notifications/journal/<uuid:key>/", "/notifications/journal/00000000-0000-4000-8000-000000000000/"),
     ],
 )

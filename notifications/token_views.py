@@ -1,0 +1,179 @@
+"""Paramétrage > Société > Jetons d'API: the list, making one, replacing one, revoking one."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from backoffice.forms import add_errors
+from backoffice.paging import paginate, sort_key
+from companies import access, history, permissions
+from companies.access import CompanyRequest, company_page
+from companies.audit import Actor
+from companies.reauthentication import ask_again
+from companies.selectors import ordered
+
+from . import exports, selectors, tokens
+from .models import ApiToken
+from .token_forms import LifetimeForm, TokenForm, TokensFilter
+
+GET_AND_POST = ["GET", "HEAD", "POST"]
+
+
+def _ensure_whole(request: CompanyRequest) -> None:
+    """A token speaks for the whole company: nobody makes one who does not hold the keys of each shop.
+
+    Raises PermissionDenied.
+    """
+    if not access.whole(request.membership, permissions.MANAGE_KEYS):
+        raise PermissionDenied
+
+
+def _token_or_404(request: CompanyRequest, key: int) -> ApiToken:
+    return get_object_or_404(selectors.api_tokens(request.company), pk=key)
+
+
+@company_page(permissions.MANAGE_KEYS)
+@require_safe
+def listing(request: CompanyRequest) -> HttpResponseBase:
+    """« Jetons d'API »: each program that speaks for the company, until when, and when it last did."""
+    _ensure_whole(request)
+    asked = TokensFilter(request.GET)
+    wanted = asked.values()
+    found = selectors.api_tokens(request.company, **wanted)
+    found = ordered(found, sort_key(request, selectors.TOKEN_SORTS, default="-created_at"))
+    if request.GET.get("format") == "csv":
+        return _csv(exports.token_rows(found), f"jetons-{request.company.reference}")
+    context = {
+        "page": paginate(request, found),
+        "wanted": wanted,
+        "active": any(wanted.values()),
+        "asked": asked,
+        "expiring": selectors.api_tokens(request.company, state=ApiToken.State.EXPIRING).count(),
+        "expiring_state": ApiToken.State.EXPIRING,
+        "may_create": access.can(request.membership, permissions.MANAGE_KEYS),
+    }
+    return render(request, "notifications/tokens/list.html", context)
+
+
+def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
+    return StreamingHttpResponse(exports.csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@company_page(permissions.MANAGE_KEYS)
+@require_safe
+def detail(request: CompanyRequest, key: int) -> HttpResponse:
+    """One token: what it opens, who made it, its last use, and what can be done to it."""
+    _ensure_whole(request)
+    token = _token_or_404(request, key)
+    valid = token.is_valid(timezone.now())
+    may_create = access.can(request.membership, permissions.MANAGE_KEYS)
+    context = {
+        "token": token,
+        "valid": valid,
+        "replaceable": valid and token.replaced_at is None and may_create,
+        "last_change": history.last_change(request.company.pk, ("apitoken", token.pk)),
+    }
+    return render(request, "notifications/tokens/detail.html", context)
+
+
+@company_page(permissions.MANAGE_KEYS)
+@require_http_methods(GET_AND_POST)
+@sensitive_variables("text")
+def create(request: CompanyRequest) -> HttpResponse:
+    """Prove who one is, name the program, choose what it may do; the answer to the form shows the token, once."""
+    _ensure_whole(request)
+    if (first := ask_again(request)) is not None:
+        return first
+    form = TokenForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            token, text = tokens.token_create(
+                name=form.cleaned_data["name"],
+                company=request.company,
+                actor=Actor.of(request),
+                scopes=form.cleaned_data["scopes"],
+                expires_at=_end(form.cleaned_data["lifetime"]),
+            )
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            return _shown(request, token, text)
+    return render(request, "notifications/tokens/create.html", {"form": form})
+
+
+@company_page(permissions.MANAGE_KEYS)
+@require_http_methods(GET_AND_POST)
+@sensitive_variables("text")
+def replace(request: CompanyRequest, key: int) -> HttpResponse:
+    """Make a successor, shown once; the token itself goes on for a day, so that nothing stands still."""
+    _ensure_whole(request)
+    token = _token_or_404(request, key)
+    if (first := ask_again(request)) is not None:
+        return first
+    form = LifetimeForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            successor, text = tokens.token_replace(
+                token=token, actor=Actor.of(request), expires_at=_end(form.cleaned_data["lifetime"])
+            )
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("api_token", token.pk)
+        return _shown(request, successor, text)
+    if not token.is_valid(timezone.now()) or token.replaced_at is not None:
+        messages.info(request, _("Ce jeton ne peut plus être remplacé : il a déjà un successeur, ou il a pris fin."))
+        return redirect("api_token", token.pk)
+    return render(request, "notifications/tokens/replace.html", {"form": form, "token": token})
+
+
+@company_page(permissions.MANAGE_KEYS, when_closed=True)
+@require_http_methods(GET_AND_POST)
+def revoke(request: CompanyRequest, key: int) -> HttpResponse:
+    """End a token at once. No further proof of identity is asked for: a leak must be stopped in seconds."""
+    _ensure_whole(request)
+    token = _token_or_404(request, key)
+    if request.method == "POST":
+        if tokens.token_revoke(token=token, actor=Actor.of(request)):
+            messages.success(
+                request, _("Le jeton « %(name)s » est révoqué : il n'ouvre plus rien.") % {"name": token.name}
+            )
+        else:
+            messages.info(request, _("Ce jeton était déjà révoqué."))
+        return redirect("api_tokens")
+    if token.revoked_at is not None:
+        messages.info(request, _("Ce jeton était déjà révoqué."))
+        return redirect("api_token", token.pk)
+    context = {
+        "title": _("Révoquer le jeton"),
+        "sentence": _(
+            "Le programme qui utilise « %(name)s » (%(prefix)s…) est refusé dès maintenant. Cela ne se défait pas : "
+            "il lui faudra un autre jeton."
+        )
+        % {"name": token.name, "prefix": token.prefix},
+        "action": _("Révoquer"),
+        "back": reverse("api_token", args=[token.pk]),
+        "danger": True,
+    }
+    return render(request, "companies/confirm.html", context)
+
+
+def _end(days: int) -> datetime:
+    return timezone.now() + timedelta(days=days)
+
+
+def _shown(request: HttpRequest, token: ApiToken, text: str) -> HttpResponse:
+    """The one page that holds a token in plain."""
+    response = render(request, "notifications/tokens/shown.html", {"token": token, "text": text})
+    response.headers["Cache-Control"] = "no-store, private"
+    return response
