@@ -1,41 +1,16 @@
 """Every address of the site, asked for by every kind of visitor. A route without a row here fails."""
 
-import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import unquote
-from uuid import uuid4
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver
 
-from companies.audit import Actor, record
-from companies.models import Company, Role, Session
+from companies.models import Company, Role
 from companies.permissions import PERMISSIONS
-from notifications.addresses import normalise
-from notifications.models import Attachment
-from notifications.unsubscribing import make_token
-from shops.dataforms.selectors import preview_token
-from shops.models import PaymentOrderTemplate, Shop
-from tests.factories import (
-    ApiTokenFactory,
-    BillingDocumentFactory,
-    CompanyFactory,
-    ContractFactory,
-    DataCollectionFormFactory,
-    DataFormAnswerFactory,
-    DataFormVersionFactory,
-    DeliveryFactory,
-    EventFactory,
-    NotificationRuleFactory,
-    PaymentOrderFactory,
-    SftpAccountFactory,
-    ShopFactory,
-    ShopKeyFactory,
-    StaffFactory,
-    UserFactory,
-)
+from shops.models import Shop
+from tests.factories import CompanyFactory, ShopFactory, StaffFactory, UserFactory
+from tests.walk import makers_of, put, routes
 
 pytestmark = pytest.mark.django_db
 
@@ -205,15 +180,6 @@ ELSEWHERE = (
 )
 
 
-def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        path = prefix + str(pattern.pattern)
-        if hasattr(pattern, "url_patterns") and path != "admin/":
-            yield from routes(pattern.url_patterns, path)
-        else:
-            yield path
-
-
 def test_every_route_has_an_expectation() -> None:
     missing = {path for path in routes() if path and path not in EXPECTED and not path.startswith(ELSEWHERE)}
     assert not missing, "say in EXPECTED who may see these"
@@ -238,75 +204,12 @@ def cast(client_for: Callable[..., Client]) -> dict[str, Client]:
     }
 
 
-def _entry(shop: Any) -> int:
-    return record(actor=Actor.command("test"), action="shop.updated", obj=shop, company=shop.company).pk
-
-
-def _run(shop: Any, **fields: Any) -> uuid.UUID:
-    run = uuid.uuid4()
-    DeliveryFactory(
-        event=EventFactory(shop=shop), channel="ipn", notification="ipn_call", run=run, message=None, **fields
-    )
-    return run
-
-
-def a_session() -> Any:
-    """The key of somebody's open session."""
-    Client().force_login(UserFactory())
-    return Session.objects.latest("created_at").pk
-
-
 @pytest.fixture
 def fill(cast: dict[str, Client]) -> Callable[[str], str]:
     """A function that puts objects of the first company into a route."""
     company, shop = Company.objects.get(reference="mienne"), Shop.objects.get(site_id="10000001")
-    rule = NotificationRuleFactory(shop=shop, reference="ma-regle")
-
-    def order_template(shop: Shop) -> PaymentOrderTemplate:
-        return PaymentOrderTemplate.objects.create(shop=shop, name="Modèle", subject="Objet", body="%url%")
-
-    def attachment() -> str:
-        found = DeliveryFactory(event=EventFactory(shop=shop))
-        file = Attachment.objects.create(
-            message=found.message, name="a.pdf", content_type="application/pdf", content=b"%PDF", size=4
-        )
-        return f"journal/{found.pk}/attachments/{file.pk}"
-
-    values = {
-        "journal/<uuid:key>/attachments/<int:number>": attachment,
-        "billing/<uuid:key>": lambda: f"billing/{BillingDocumentFactory(shop=shop).pk}",
-        "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
-        "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
-        "api-tokens/<int:key>": lambda: f"api-tokens/{ApiTokenFactory(company=company).pk}",
-        "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
-        "history/<int:key>": lambda: f"history/{_entry(shop)}",
-        "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
-        "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
-        "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
-        "answers/<uuid:key>": lambda: f"answers/{DataFormAnswerFactory(version__form__shop=shop).pk}",
-        "forms/<str:token>": lambda: f"forms/{DataFormVersionFactory(form__shop=shop).form.token}",
-        "<str:signed>": lambda: preview_token(DataCollectionFormFactory(shop=shop)),
-        "<str:token>": lambda: make_token(company.pk, normalise(company.manager_contact.email)),
-        "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
-        "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
-        "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
-        "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{order_template(shop).pk}",
-        "<uuid:draft>/<slug:step>": lambda: f"{uuid4()}/type",
-        "replays/<uuid:run>": lambda: f"replays/{_run(shop)}",
-        "tests/<uuid:run>": lambda: f"tests/{_run(shop, is_test=True)}",
-        "<str:site_id>": lambda: shop.site_id,
-        "<slug:reference>": lambda: rule.reference,
-        "<reference>": lambda: company.reference,
-    }
-
-    def put(route: str) -> str:
-        for mark, make in values.items():
-            if mark in route:
-                route = route.replace(mark, str(make()))
-        assert "<" not in route, route
-        return "/" + route
-
-    return put
+    makers = makers_of(company, shop)
+    return lambda route: put(route, makers)
 
 
 @pytest.mark.parametrize("route", sorted(EXPECTED))

@@ -1,0 +1,282 @@
+"""Every route of the site, and an address for each: what the walks through all pages share."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import get_resolver
+from django.utils import timezone
+
+from companies import links
+from companies.audit import Actor, record
+from companies.models import AuditEntry, Company, Membership, Role, Session, SftpAccount, User
+from notifications import incidents, newsletters
+from notifications.addresses import normalise
+from notifications.models import ApiToken, Attachment, Delivery, Event, Incident, Newsletter, NotificationRule
+from notifications.unsubscribing import make_token
+from shops.billing.models import BillingDocument, BillingDraft, PriceList
+from shops.dataforms.models import DataFormVersion
+from shops.dataforms.selectors import preview_token
+from shops.models import PaymentOrderTemplate, Shop
+from shops.orders.models import PaymentOrder
+from tests.factories import (
+    ApiTokenFactory,
+    BillingDocumentFactory,
+    CompanyFactory,
+    ContractFactory,
+    DataCollectionFormFactory,
+    DataFormAnswerFactory,
+    DataFormVersionFactory,
+    DeliveryFactory,
+    EventFactory,
+    NotificationRuleFactory,
+    PaymentOrderFactory,
+    SftpAccountFactory,
+    ShopKeyFactory,
+    UserFactory,
+)
+
+TEAM = Actor.command("test")
+# Part of a route → what stands there in an address; the first part that occurs is replaced first.
+Makers = Mapping[str, Callable[[], str]]
+
+
+def routes(patterns: Any = None, prefix: str = "", *, admin: bool = False) -> Iterator[str]:
+    """The routes as the URL configuration writes them; the Django admin as one, or with `admin=True` in full."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        path = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns") and (admin or path != "admin/"):
+            yield from routes(pattern.url_patterns, path, admin=admin)
+        else:
+            yield path
+
+
+def put(route: str, makers: Makers) -> str:
+    """The address that the objects of the makers give a route. Fails when part of the route is left."""
+    for mark, make in makers.items():
+        if mark in route:
+            route = route.replace(mark, make())
+    assert "<" not in route, route
+    return "/" + route
+
+
+def _entry(shop: Shop) -> AuditEntry:
+    return record(actor=TEAM, action="shop.updated", obj=shop, company=shop.company)
+
+
+def _run(shop: Shop, **fields: Any) -> uuid.UUID:
+    run = uuid.uuid4()
+    DeliveryFactory(
+        event=EventFactory(shop=shop), channel="ipn", notification="ipn_call", run=run, message=None, **fields
+    )
+    return run
+
+
+def a_session() -> uuid.UUID:
+    """The key of somebody's open session."""
+    Client().force_login(UserFactory())
+    return Session.objects.latest("created_at").pk
+
+
+def _attachment(shop: Shop) -> str:
+    found = DeliveryFactory(event=EventFactory(shop=shop))
+    file = Attachment.objects.create(
+        message=found.message, name="a.pdf", content_type="application/pdf", content=b"%PDF", size=4
+    )
+    return f"journal/{found.pk}/attachments/{file.pk}"
+
+
+def _order_template(shop: Shop) -> PaymentOrderTemplate:
+    return PaymentOrderTemplate.objects.create(shop=shop, name="Modèle", subject="Objet", body="%url%")
+
+
+def makers_of(company: Company, shop: Shop) -> dict[str, Callable[[], str]]:
+    """What stands in the addresses of a company's pages. Objects are made when asked for."""
+    rule = NotificationRuleFactory(shop=shop, reference="ma-regle")
+    return {
+        "journal/<uuid:key>/attachments/<int:number>": lambda: _attachment(shop),
+        "billing/<uuid:key>": lambda: f"billing/{BillingDocumentFactory(shop=shop).pk}",
+        "users/<int:key>": lambda: f"users/{UserFactory(company=company).pk}",
+        "sftp-accounts/<uuid:key>": lambda: f"sftp-accounts/{SftpAccountFactory(company=company).pk}",
+        "api-tokens/<int:key>": lambda: f"api-tokens/{ApiTokenFactory(company=company).pk}",
+        "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
+        "history/<int:key>": lambda: f"history/{_entry(shop).pk}",
+        "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
+        "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
+        "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
+        "answers/<uuid:key>": lambda: f"answers/{DataFormAnswerFactory(version__form__shop=shop).pk}",
+        "forms/<str:token>": lambda: f"forms/{DataFormVersionFactory(form__shop=shop).form.token}",
+        "<str:signed>": lambda: preview_token(DataCollectionFormFactory(shop=shop)),
+        "<str:token>": lambda: _unsubscribing(company),
+        "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
+        "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
+        "keys/<slug:name>": lambda: f"keys/{ShopKeyFactory(shop=shop).kind}",
+        "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{_order_template(shop).pk}",
+        "<uuid:draft>/<slug:step>": lambda: f"{uuid.uuid4()}/type",
+        "replays/<uuid:run>": lambda: f"replays/{_run(shop)}",
+        "tests/<uuid:run>": lambda: f"tests/{_run(shop, is_test=True)}",
+        "<str:site_id>": lambda: shop.site_id,
+        "<slug:reference>": lambda: rule.reference,
+        "<reference>": lambda: company.reference,
+    }
+
+
+def _unsubscribing(company: Company) -> str:
+    assert company.manager_contact
+    return make_token(company.pk, normalise(company.manager_contact.email))
+
+
+# --- Pages that belong to no company --------------------------------------------------------------
+
+
+def account_makers(user: User) -> dict[str, Callable[[], str]]:
+    """What stands in the addresses of the account pages: single-use links, and passkeys of the user."""
+
+    def link(url: str) -> str:
+        return url.rstrip("/").rsplit("/", 1)[1]
+
+    def passkey() -> str:
+        key = Authenticator.objects.create(
+            user=user, type=Authenticator.Type.WEBAUTHN, data={"name": "Téléphone", "credential": {}}
+        )
+        return f"passkeys/{key.pk}"
+
+    def sftp() -> str:
+        account = SftpAccountFactory(unrevealed_password="secret-sftp", password_set_at=timezone.now())
+        return f"sftp-reveal/{link(links.make_sftp_link(account))}"
+
+    return {
+        "set-password/<str:token>": lambda: f"set-password/{link(links.make_password_link(UserFactory()))}",
+        "login-link/<str:token>": lambda: f"login-link/{link(links.make_login_link(UserFactory()))}",
+        "sftp-reveal/<str:token>": sftp,
+        "passkeys/<int:pk>": passkey,
+    }
+
+
+# --- The Django admin -----------------------------------------------------------------------------
+
+
+def a_newsletter(*, sent: bool = False) -> Newsletter:
+    letter = newsletters.newsletter_create(
+        actor=TEAM, title_fr="Nouveautés", text_fr="Bonjour\n\n- un", title_en="News", text_en="Hello\n\n- one"
+    )
+    if sent:
+        newsletters.newsletter_send(newsletter=letter, actor=TEAM)
+    return letter
+
+
+def an_incident() -> Incident:
+    return incidents.incident_open(
+        actor=TEAM,
+        title_fr="Retards d'envoi",
+        title_en="Delays",
+        impact=Incident.Impact.MINOR,
+        started_at=timezone.now(),
+        text_fr="Nous cherchons.",
+        text_en="We are looking.",
+    )
+
+
+def _price_list() -> PriceList:
+    return PriceList.objects.create(name=f"Tarif {uuid.uuid4().hex[:6]}")
+
+
+def _draft(shop: Shop) -> BillingDraft:
+    today = timezone.localdate()
+    return BillingDraft.objects.create(
+        shop=shop,
+        price_list=_price_list(),
+        source=BillingDocument.Source.PDF,
+        period_start=today.replace(day=1) - timedelta(days=31),
+        period_end=today.replace(day=1) - timedelta(days=1),
+        net="10.00",
+        file=b"%PDF-1.4 essai",
+        file_name="facture.pdf",
+        actor_label="Équipe",
+    )
+
+
+def objects_of_the_admin(shop: Shop) -> dict[type[Any], Callable[[], Any]]:
+    """One object of each model that the Django admin shows."""
+    company = shop.company
+    return {
+        Group: lambda: Group.objects.create(name=f"Support {uuid.uuid4().hex[:6]}"),
+        Company: lambda: company,
+        User: lambda: UserFactory(company=company),
+        SftpAccount: lambda: SftpAccountFactory(company=company),
+        AuditEntry: lambda: _entry(shop),
+        Shop: lambda: shop,
+        PaymentOrder: lambda: PaymentOrderFactory(shop=shop),
+        DataFormVersion: lambda: DataFormVersionFactory(
+            form__shop__company=company, state=DataFormVersion.State.REQUESTED, live_at=None
+        ),
+        PriceList: _price_list,
+        BillingDocument: lambda: BillingDocumentFactory(shop=shop),
+        NotificationRule: lambda: NotificationRuleFactory(shop=shop),
+        Event: lambda: DeliveryFactory(event=EventFactory(shop=shop)).event,
+        Delivery: lambda: DeliveryFactory(event=EventFactory(shop=shop)),
+        ApiToken: lambda: ApiTokenFactory(),
+        Newsletter: a_newsletter,
+        Incident: an_incident,
+    }
+
+
+def admin_makers(shop: Shop) -> dict[str, Callable[[], str]]:
+    """What stands in the addresses of the Django admin."""
+
+    def of(model: type[Any], make: Callable[[], Any]) -> Callable[[], str]:
+        return lambda: f"admin/{model._meta.app_label}/{model._meta.model_name}/{make().pk}"
+
+    def newsletter(part: str, **how: Any) -> tuple[str, Callable[[], str]]:
+        return (f"newsletter/<int:key>/{part}/", lambda: f"newsletter/{a_newsletter(**how).pk}/{part}/")
+
+    made = objects_of_the_admin(shop)
+    return {
+        **{f"admin/{m._meta.app_label}/{m._meta.model_name}/<path:object_id>": of(m, make) for m, make in made.items()},
+        **dict([newsletter("progress", sent=True), newsletter("pause", sent=True), newsletter("resume", sent=True)]),
+        **dict([newsletter("cancel", sent=True)]),
+        "newsletter/<int:key>": lambda: f"newsletter/{a_newsletter().pk}",
+        "<str:language>": lambda: "fr",
+        "user/<int:key>/view-as": lambda: f"user/{UserFactory(company=shop.company).pk}/view-as",
+        "drafts/<uuid:key>": lambda: f"drafts/{_draft(shop).pk}",
+        "billingdocument/<uuid:key>": lambda: f"billingdocument/{BillingDocumentFactory(shop=shop).pk}",
+        "^(?P<app_label>auth|companies|shops|notifications)/$": lambda: "companies/",
+        "r/<path:content_type_id>/<path:object_id>": lambda: "r/1/1",
+        "(?P<url>.*)$": lambda: "nothing-here/",
+    }
+
+
+# --- Accounts in each state -----------------------------------------------------------------------
+
+
+def state_makers(company: Company) -> dict[str, Callable[[], str]]:
+    """Accounts in the state that each page of an action asks for."""
+
+    def user(**fields: Any) -> User:
+        return UserFactory(company=company, **fields)
+
+    def invited() -> User:
+        found = user()
+        found.set_unusable_password()
+        found.save()
+        return found
+
+    def guest() -> User:
+        """Managed by another company, with a look at this one."""
+        found = UserFactory(company=CompanyFactory())
+        Membership.objects.create(user=found, company=company, role=Role.VIEWER)
+        return found
+
+    return {
+        "users/<int:key>/invite": lambda: f"users/{invited().pk}/invite",
+        "users/<int:key>/unlock": lambda: f"users/{user(locked_until=timezone.now() + timedelta(hours=1)).pk}/unlock",
+        "users/<int:key>/enable": lambda: f"users/{user(is_active=False).pk}/enable",
+        "users/<int:key>/remove": lambda: f"users/{guest().pk}/remove",
+        "sftp-accounts/<uuid:key>/enable": lambda: (
+            f"sftp-accounts/{SftpAccountFactory(company=company, is_active=False).pk}/enable"
+        ),
+    }
