@@ -24,7 +24,7 @@ from shops.models import Shop
 from . import permissions, reauthentication
 from .models import Company, Membership, MembershipShop, User
 from .permissions import Access
-from .status import closed_sentence
+from .status import Closed, closed_sentence
 
 View = Callable[..., HttpResponseBase]
 SESSION_COMPANY = "company"
@@ -104,6 +104,9 @@ def company_page(permission: str = permissions.VIEW, *, when_closed: bool = Fals
                 return view(scoped, *args, **kwargs)
             except _Elsewhere as elsewhere:
                 return render(request, "companies/elsewhere.html", {"other": elsewhere.membership})
+            except Closed as closed:
+                # Whatever page a service refused in, it reads like the refusals above.
+                raise ClosedDenied(" ".join(closed.messages)) from closed
 
         wrapped.required_permission = permission  # type: ignore[attr-defined]
         return wrapped
@@ -259,6 +262,12 @@ def _point_elsewhere(request: CompanyRequest, site_id: str) -> None:
     for membership in memberships(user).filter(company__shops__site_id=site_id):
         if membership.pk != request.membership.pk and shops_of(membership).filter(site_id=site_id).exists():
             raise _Elsewhere(membership)
+
+
+def denied(request: CompanyRequest, shop: Shop | None) -> PermissionDenied:
+    """The refusal of a right that `can` said no to: because of the state where that is why, else of the role."""
+    sentence = closed_sentence(request.company, shop)
+    return ClosedDenied(sentence) if sentence else PermissionDenied()
 
 
 def _refuse_closed(request: CompanyRequest, shop: Shop | None = None) -> None:

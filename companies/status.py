@@ -56,14 +56,18 @@ def ensure_open(*, actor: Actor, company: Company, shop: "Shop | None" = None) -
         raise Closed(sentence)
 
 
+def is_active(*, company: Company, shop: "Shop | None" = None) -> bool:
+    """Whether neither the company nor the shop is suspended or closed."""
+    return company.status == Status.ACTIVE and (shop is None or shop.status == Status.ACTIVE)
+
+
 def ensure_active(*, company: Company, shop: "Shop | None" = None) -> None:
     """Refuse to send by hand what the state holds back: a resend, a test, a replay.
 
     Raises:
         ValidationError: the company or the shop is suspended or closed.
     """
-    held_back = company.status != Status.ACTIVE or (shop is not None and shop.status != Status.ACTIVE)
-    if held_back:
+    if not is_active(company=company, shop=shop):
         raise ValidationError(
             _("Rien ne peut être envoyé : la société ou la boutique est suspendue ou fermée."), code="inactive"
         )

@@ -17,7 +17,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone, translation
 from django.utils.encoding import force_str
 
-from companies import access, audit, permissions
+from companies import access, audit, permissions, status
 from companies.audit import Actor
 from companies.models import Company, Contact, Membership, Role, SftpAccount, Status, User
 from shops.models import Contract, Shop, ShopKey
@@ -231,6 +231,7 @@ def report_run(*, company: Company, actor: Actor, now: datetime | None = None, f
     Mailed when there are errors and they are not those told last; with `force` whenever there are errors.
     A company that is suspended or closed is checked and not told (DESIGN 4.12).
     """
+    status.ensure_open(actor=actor, company=company)
     now = now or timezone.now()
     # Two runs at the same time would both find the former report and mail twice.
     Company.objects.select_for_update().get(pk=company.pk)

@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils.encoding import force_str
@@ -52,7 +51,7 @@ def delivery_or_404(request: CompanyRequest, key: UUID, permission: str = permis
     if delivery is None:
         raise Http404
     if permission != permissions.VIEW and not access.can(request.membership, permission, delivery.shop):
-        raise PermissionDenied
+        raise access.denied(request, delivery.shop)
     return delivery
 
 

@@ -316,6 +316,7 @@ def accept_event(*, valid: ValidEvent, company: Company | None = None) -> tuple[
 
 def default_rules_create(*, shop: Shop, actor: Actor) -> list[NotificationRule]:
     """Give a new shop the documented rules (DESIGN 4b), addressed to its manager."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     with translation.override("fr"):
         rules = [
             NotificationRule(
@@ -650,8 +651,11 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
 def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
     """Give a dead delivery a fresh start under its own identity; False when it is not dead.
 
-    One that another delivery carries starts that one again, and all that it carries.
+    False as well for all but account and security mail when the company or the shop is not active. One that another delivery carries starts that one again, and all that it carries.
     """
+    in_any_state = delivery.notification in catalogue.SENT_IN_ANY_STATE or delivery.company is None
+    if not in_any_state and not status.is_active(company=delivery.company, shop=delivery.shop):
+        return False
     carrier = delivery.carried_by_id or delivery.pk
     changed = Delivery.objects.filter(Q(pk=carrier) | Q(carried_by=carrier), status=Delivery.Status.DEAD).update(
         status=Delivery.Status.QUEUED, retry_at=None, error="", attempt_count=0
@@ -670,7 +674,8 @@ def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
 
 @transaction.atomic
 def run_cancel(*, deliveries: QuerySet[Delivery], run: uuid.UUID, actor: Actor, company: Company) -> int:
-    """Stop what waits of a replay; returns how many calls that were."""
+    """Stop what waits of a replay; returns how many calls that were. Also in a closed shop: nothing leaves by it."""
+    status.ensure_open(actor=actor, company=company)
     stopped = deliveries.filter(run=run, status__in=Delivery.DUE).order_by().values_list("pk", flat=True)
     count = Delivery.objects.filter(pk__in=list(stopped), status__in=Delivery.DUE).update(
         status=Delivery.Status.CANCELLED, retry_at=None
@@ -688,7 +693,12 @@ def run_cancel(*, deliveries: QuerySet[Delivery], run: uuid.UUID, actor: Actor, 
 
 @transaction.atomic
 def delivery_cancel(*, delivery: Delivery, actor: Actor) -> bool:
-    """Stop a delivery that waits; False when it is being sent or final already, or part of a broadcast."""
+    """Stop a delivery that waits; False when it is being sent or final already, or part of a broadcast.
+
+    Also in a closed shop: nothing leaves by it.
+    """
+    if delivery.company is not None:
+        status.ensure_open(actor=actor, company=delivery.company)
     changed = Delivery.objects.filter(pk=delivery.pk, status__in=Delivery.DUE, broadcast=None).update(
         status=Delivery.Status.CANCELLED, retry_at=None
     )

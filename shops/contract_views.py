@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -152,7 +152,7 @@ def _rows(found: QuerySet[Contract]) -> Iterator[list[str]]:
 def three_d_secure_activate(request: CompanyRequest, key: int) -> HttpResponse:
     contract = get_object_or_404(selectors.contracts_of(request.membership), pk=key)
     if not access.can(request.membership, permissions.EDIT_SETTINGS, contract.shop):
-        raise PermissionDenied
+        raise access.denied(request, contract.shop)
     told = _("Le 3D Secure est déjà activé sur le contrat %(contract)s.")
     conflict = None
     if request.method == "POST":

@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from companies import audit
+from companies import audit, status
 from companies.audit import Actor, Changes, StaleVersion
 from notifications import hooks
 from notifications.composers.base import amount_text
@@ -63,6 +63,7 @@ def draft_change(
         StaleVersion: somebody else has changed the draft since.
         ValidationError: the new content cannot be stored.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
     if form.version != version:
         raise StaleVersion
@@ -183,6 +184,7 @@ def copy_live_to_draft(
     Args:
         version, seen: the draft's version, or the `state_stamp`, that the writer saw; StaleVersion when it moved on.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
     audit.check_seen(seen, state_stamp(form))
     version = form.version if version is None else version
@@ -302,6 +304,7 @@ def request_cancel(*, shop: Shop, actor: Actor, seen: str | None = None) -> bool
     Args:
         seen: the `state_stamp` of what the writer saw; StaleVersion when the form is in another state now.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
     audit.check_seen(seen, state_stamp(form))
     asked = selectors.requested_version(form)
@@ -322,6 +325,7 @@ def withdraw(*, shop: Shop, actor: Actor, seen: str | None = None) -> bool:
     Args:
         seen: the `state_stamp` of what the writer saw; StaleVersion when the form is in another state now.
     """
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
     audit.check_seen(seen, state_stamp(form))
     live = selectors.live_version(form)
@@ -450,6 +454,8 @@ def answer_erase(*, answer: DataFormAnswer, actor: Actor) -> bool:
     answer = (
         DataFormAnswer.objects.select_for_update(of=("self",)).select_related("form__shop__company").get(pk=answer.pk)
     )
+    shop = answer.form.shop
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
     if answer.erased_at is not None:
         return False
     _erase(answer, timezone.now())
@@ -457,7 +463,7 @@ def answer_erase(*, answer: DataFormAnswer, actor: Actor) -> bool:
         actor=actor,
         action="data_form.answer_erased",
         obj=answer.form,
-        company=answer.form.shop.company,
+        company=shop.company,
         changes={"answer": [answer.created_at.isoformat(), None]},
     )
     return True

@@ -242,6 +242,7 @@ def payment_order_resend(*, order: PaymentOrder, actor: Actor, version: int | No
 def payment_order_cancel(*, order: PaymentOrder, actor: Actor, version: int | None = None) -> PaymentOrder:
     """« Annuler »: the link no longer leads to a payment; mails that still wait are stopped."""
     order = _locked(order)
+    status.ensure_open(actor=actor, company=order.shop.company, shop=order.shop)
     audit.check_seen(version, order.version)
     if order.state != PaymentOrder.Status.IN_PROGRESS:
         raise ValidationError(_("Seul un ordre en cours peut être annulé."))

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -61,7 +61,7 @@ def _order_or_404(request: CompanyRequest, key: UUID, *, manage: bool = False) -
     if order is None:
         raise Http404
     if manage and not _may_manage(request, order.shop):
-        raise PermissionDenied
+        raise access.denied(request, order.shop)
     return order
 
 
