@@ -68,13 +68,10 @@ def _values(obj: models.Model, names: Any) -> list[tuple[str, Any]]:
     return found
 
 
-class ServiceAdmin(admin.ModelAdmin):
-    """A page whose writes go through services: audited, announced, never a bare `save()`.
+class SharedAdmin(admin.ModelAdmin):
+    """A page that two members of staff may have open at once.
 
-    Subclasses write in `save_model` and `save_inline`. What a service refuses although the form
-    let it pass rolls the whole request back and is told at the top of the page.
-
-    A page of a stored object carries what it was opened on, its own fields and the rows of its inlines. When
+    The page of a stored object carries what it was opened on: its own fields and the rows of its inlines. When
     somebody else has changed any of it, the form comes back with what was typed, who was faster and what
     differs, and carries the present state: saving again is a decision (`companies.conflicts`).
 
@@ -82,31 +79,19 @@ class ServiceAdmin(admin.ModelAdmin):
         watched: columns that belong to what the page was opened on besides the fields it shows by their name.
     """
 
-    list_per_page = 50
-    show_full_result_count = False
     watched: tuple[str, ...] = ()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        try:
-            with transaction.atomic(using=router.db_for_write(self.model)):
-                if request.method == "POST" and object_id:
-                    obj = self.get_object(request, object_id)
-                    if obj is not None:
-                        self.hold(obj)
-                        if (answer := self._gone_on(request, obj)) is not None:
-                            return answer
-                return super().changeform_view(request, object_id, form_url, extra_context)
-        except ValidationError as error:
-            for message in error.messages:
-                messages.error(request, message)
-            return HttpResponseRedirect(request.get_full_path())
-
-    # --- Two people on one page -------------------------------------------------------------------
+        with transaction.atomic(using=router.db_for_write(self.model)):
+            if request.method == "POST" and object_id:
+                obj = self.get_object(request, object_id)
+                if obj is not None:
+                    self.hold(obj)
+                    if (answer := self._gone_on(request, obj)) is not None:
+                        return answer
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def hold(self, obj: Any) -> None:
         """Lock what the page writes until the transaction ends, in the order in which services lock."""
@@ -194,7 +179,29 @@ class ServiceAdmin(admin.ModelAdmin):
             context["opened_on_name"] = OPENED_ON
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    # --- Rows -------------------------------------------------------------------------------------
+
+class ServiceAdmin(SharedAdmin):
+    """A page whose writes go through services: audited, announced, never a bare `save()`.
+
+    Subclasses write in `save_model` and `save_inline`. What a service refuses although the form
+    let it pass rolls the whole request back and is told at the top of the page.
+    """
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ValidationError as error:
+            for message in error.messages:
+                messages.error(request, message)
+            return HttpResponseRedirect(request.get_full_path())
 
     def save_inline(self, request: HttpRequest, parent: Any, form: Any) -> None:
         """Write one changed row of an inline."""

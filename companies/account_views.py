@@ -42,10 +42,10 @@ def account(request: HttpRequest) -> HttpResponse:
 
     def account_form(data: QueryDict | None = None) -> AccountForm:
         # The form compares with what is stored, and a refused save must not change what the page shows.
-        stored = User.objects.get(pk=user.pk)
+        stored = User.objects.select_related("company").get(pk=user.pk)
         initial = {name: getattr(stored, name) for name in AccountForm.SAVED}
         initial["language"] = stored.language or request.LANGUAGE_CODE
-        initial["seen"] = services.fingerprint(stored)
+        initial["seen"] = services.fingerprint(stored, stored.company)
         zone = membership.company.time_zone if membership else ""
         return AccountForm(data, initial=initial, user=stored, company_zone=zone)
 

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, TextField
@@ -20,19 +22,19 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, changed_fields, link_to, pretty_json
+from backoffice.admin import OPENED_ON, ReadOnlyAdmin, ServiceAdmin, SharedAdmin, changed_fields, link_to, pretty_json
 from backoffice.view_as import may_view_as
 from backoffice.view_as import start as start_view_as
 from notifications import broadcasts, consistency_reports, mass_mail
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import audit, history, permissions, security, services
-from .audit import Actor
+from . import audit, conflicts, history, permissions, security, services
+from .audit import Actor, StaleVersion
 from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
 
-# These bypass the services; accounts have one address, on their own page.
-for _model in (EmailAddress, Authenticator):
+# The first two bypass the services; accounts have one address, on their own page. Groups have a page below.
+for _model in (EmailAddress, Authenticator, Group):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
@@ -131,6 +133,11 @@ class ShopInline(admin.TabularInline):
     show_change_link = True
 
 
+def _states(found: list[Any]) -> str:
+    """What a question about the state of these was asked on."""
+    return audit.stamp(*sorted((obj.pk, obj.status, obj.status_reason) for obj in found))
+
+
 class StatusAdmin(ServiceAdmin):
     """Suspending, closing and opening again what has a Status, with a reason that the merchant reads."""
 
@@ -148,9 +155,17 @@ class StatusAdmin(ServiceAdmin):
         if "confirmed" in request.POST:
             try:
                 with transaction.atomic():
+                    found = list(self.model._base_manager.select_for_update().filter(pk__in=[obj.pk for obj in found]))
+                    audit.check_seen(request.POST.get(OPENED_ON), _states(found))
                     changed = sum(
                         bool(self.set_status(obj, actor=Actor.of(request), state=state, reason=reason)) for obj in found
                     )
+            except StaleVersion:
+                keys = [(self.model._meta.model_name, obj.pk) for obj in found]
+                problems = [
+                    conflicts.conflict(request, *keys).sentence,
+                    _("Rien n'a été fait : vérifiez, puis recommencez."),
+                ]
             except ValidationError as error:
                 problems = error.messages
             else:
@@ -166,6 +181,8 @@ class StatusAdmin(ServiceAdmin):
             "title": self.get_action(action)[2],  # type: ignore[index]
             "reason": reason,
             "problems": problems,
+            "opened_on": _states(found),
+            "opened_on_name": OPENED_ON,
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
@@ -604,6 +621,11 @@ class UserAdmin(ServiceAdmin):
         messages.success(
             request, ngettext("%(n)d compte modifié.", "%(n)d comptes modifiés.", removed) % {"n": removed}
         )
+
+
+@admin.register(Group)
+class StaffGroupAdmin(SharedAdmin, GroupAdmin):
+    """What the groups of the platform's team may do."""
 
 
 @admin.register(SftpAccount)

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -17,7 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST, require_safe
 
-from backoffice.admin import ServiceAdmin, changed_fields
+from backoffice.admin import OPENED_ON, ServiceAdmin, changed_fields
+from companies import conflicts
 from companies.audit import Actor
 from companies.models import Company, Language, Status, User
 
@@ -233,6 +235,7 @@ class NewsletterAdmin(ServiceAdmin):
             versions.append({"code": language, "name": name, "subject": delivery.message.subject, "text": text})
         audience = mass_mail.Audience.of_reach(newsletters.newsletter_reach(newsletter))
         context = self._page(request, newsletter, _("Aperçu de la lettre"), versions=versions, audience=audience)
+        context |= {"opened_on": self.opened_on(request, newsletter), "opened_on_name": OPENED_ON}
         return render(request, "admin/notifications/newsletter/preview.html", context)
 
     @method_decorator(require_safe)
@@ -264,10 +267,19 @@ class NewsletterAdmin(ServiceAdmin):
 
     @method_decorator(require_POST)
     def send_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        """Ask, whatever the number, then put the letter on its way."""
-        newsletter = self._letter(request, key, send=True)
-        reach = newsletters.newsletter_reach(newsletter)
+        """Ask, whatever the number, then put the letter on its way: the one that was looked at."""
         preview = reverse("admin:notifications_newsletter_preview", args=[key])
+        with transaction.atomic():
+            newsletter = self._letter(request, key, send=True)
+            self.hold(newsletter)
+            seen = request.POST.get(OPENED_ON)
+            if seen is not None and seen != self.opened_on(request, newsletter):
+                conflicts.tell_by_message(request, entry=self.newest_change(newsletter))
+                return redirect(preview)
+            return self._send(request, newsletter, preview)
+
+    def _send(self, request: HttpRequest, newsletter: Newsletter, preview: str) -> HttpResponse:
+        reach = newsletters.newsletter_reach(newsletter)
         if not hasattr(newsletter, "broadcast"):
             answer = mass_mail.question(
                 request,
@@ -285,7 +297,7 @@ class NewsletterAdmin(ServiceAdmin):
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return redirect(preview)
-        return redirect("admin:notifications_newsletter_progress", key)
+        return redirect("admin:notifications_newsletter_progress", newsletter.pk)
 
     @method_decorator(require_safe)
     def progress_view(self, request: HttpRequest, key: int) -> HttpResponse:
