@@ -1,7 +1,19 @@
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+
+def _guard_billing(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    from django.db import connections
+
+    from .billing import guard
+
+    # The tables may be missing while the migrations are walked back.
+    if set(guard.TABLES) <= set(connections[using].introspection.table_names()):
+        guard.install(connections[using])
 
 
 class ShopsConfig(AppConfig):
@@ -13,3 +25,4 @@ class ShopsConfig(AppConfig):
         import_module("shops.orders.services")
         # Erases answers to data collection forms by the worker's clock.
         import_module("shops.dataforms.services")
+        post_migrate.connect(_guard_billing, sender=self)

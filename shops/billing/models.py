@@ -86,7 +86,8 @@ class NumberSeries(models.Model):
 
 
 class BillingDocument(models.Model):
-    """A shop's detailed billing, or the credit note that cancels one. Never changed once issued.
+    """A shop's detailed billing, or the credit note that cancels one. Never changed once issued: the database
+    refuses it (`guard`).
 
     `lines` holds {"code", "label", "quantity", "unit_price", "amount"} with decimals as text; `customer`
     and `issuer` are what stood on the document when it was issued.

@@ -1,4 +1,4 @@
-"""Empty the database, history included: what the framework's command does, past the guard of the history."""
+"""Empty the database, history included: what the framework's command does, past the guards of the history and of billing."""
 
 from typing import Any
 
@@ -6,9 +6,11 @@ from django.core.management.commands.flush import Command as FlushCommand
 from django.db import connections
 
 from companies import history_guard
+from shops.billing import guard as billing_guard
 
 
 class Command(FlushCommand):
     def handle(self, **options: Any) -> None:
-        with history_guard.lifted(connections[options["database"]]):
+        connection = connections[options["database"]]
+        with history_guard.lifted(connection), billing_guard.lifted(connection):
             super().handle(**options)
