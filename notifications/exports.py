@@ -118,7 +118,7 @@ TOKEN_HEADER = (
 def token_rows(found: QuerySet[ApiToken]) -> Iterator[list[str]]:
     """Header, then one row a token; of the token itself only its beginning."""
     yield list(TOKEN_HEADER)
-    for token in found:
+    for token in found.iterator(chunk_size=1000):
         cells = (
             token.name,
             token.prefix,

@@ -1,11 +1,10 @@
 """Paramétrage > Société > Jetons d'API: the list, making one, replacing one, revoking one."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -52,7 +51,7 @@ def listing(request: CompanyRequest) -> HttpResponseBase:
     found = selectors.api_tokens(request.company, **wanted)
     found = ordered(found, sort_key(request, selectors.TOKEN_SORTS, default="-created_at"))
     if request.GET.get("format") == "csv":
-        return _csv(exports.token_rows(found), f"jetons-{request.company.reference}")
+        return exports.csv_response(exports.token_rows(found), f"jetons-{request.company.reference}")
     context = {
         "page": paginate(request, found),
         "wanted": wanted,
@@ -63,11 +62,6 @@ def listing(request: CompanyRequest) -> HttpResponseBase:
         "may_create": access.can(request.membership, permissions.MANAGE_KEYS),
     }
     return render(request, "notifications/tokens/list.html", context)
-
-
-def _csv(rows: Iterable[list[str]], stem: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{stem}-{timezone.localdate():%Y-%m-%d}.csv"'}
-    return StreamingHttpResponse(exports.csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 @company_page(permissions.MANAGE_KEYS)

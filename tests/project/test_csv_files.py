@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
+from django.utils import timezone
 
 from companies.audit import Actor, record
 from companies.models import Role, User
@@ -25,6 +26,7 @@ from notifications import exports
 from notifications.models import ConsistencyReport, Delivery
 from shops.models import Shop
 from tests.factories import (
+    ApiTokenFactory,
     BillingDocumentFactory,
     CompanyFactory,
     ContractFactory,
@@ -78,6 +80,9 @@ EXPORTS: dict[str, Export] = {
     ),
     "settings/company/sftp-accounts/": Export(
         "companies/sftp_accounts.html", ("login", "email"), {"q": "deuxieme"}, NOTHING
+    ),
+    "settings/company/api-tokens/": Export(
+        "notifications/tokens/list.html", ("name", "created_by"), {"state": "revoked"}, NOTHING
     ),
     "settings/company/history/": Export(
         "companies/history.html", ("actor", "sentence", "before", "after"), {"object": "shop"}, NOTHING
@@ -146,6 +151,12 @@ def plant(reference: str, poison: str) -> Shop:
     names = {"title": poison, "first_name": poison, "last_name": poison, "email": poison}
     for role in (Role.ADMINISTRATOR, Role.VIEWER):
         UserFactory(company=company, login=f"{poison}{next(_numbers)}", role=role, **names)
+        ApiTokenFactory(
+            company=company,
+            name=poison,
+            created_by=company.users.last(),
+            revoked_at=timezone.now() if role == Role.VIEWER else None,
+        )
     for email in (poison, f"deuxieme@{reference}.example"):
         SftpAccountFactory(company=company, login=f"{poison}{next(_numbers)}", email=email)
     for kind, obj in (("shop.updated", shop), ("company.updated", company)):

@@ -73,6 +73,8 @@ def test_what_goes_past_save_and_delete_is_refused_as_well() -> None:
 @pytest.mark.postgres
 def test_the_tables_are_not_truncated() -> None:
     BillingDocumentFactory()
+    # Checks that wait for the end of the transaction would refuse before the guard does.
+    connection.check_constraints()
     assert refused(lambda: run("TRUNCATE shops_billingdocument CASCADE"))
     assert refused(lambda: run("TRUNCATE shops_numberseries"))
 
