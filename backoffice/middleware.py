@@ -7,7 +7,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as LibrarySessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -80,6 +80,24 @@ class PlainQueryMiddleware:
         if "%00" in query and not request.path.startswith("/api/"):
             request.META["QUERY_STRING"] = query.replace("%00", "%EF%BF%BD")
         return self.get_response(request)
+
+
+class PageMethodsMiddleware:
+    """Pages are read with GET or HEAD and act on POST; any other method is a 405, whoever asks and whatever is there.
+
+    The framework's and the log-in library's own views would take PUT or DELETE for a POST. The API says
+    for itself what each of its addresses takes.
+    """
+
+    ALLOWED = ("GET", "HEAD", "POST")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method in self.ALLOWED or request.path.startswith("/api/"):
+            return self.get_response(request)
+        return HttpResponseNotAllowed(self.ALLOWED)
 
 
 class HeadersMiddleware:

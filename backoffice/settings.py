@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "notifications.api.ProblemMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "backoffice.middleware.TrustedProxyMiddleware",
+    "backoffice.middleware.PageMethodsMiddleware",
     "backoffice.middleware.PlainQueryMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

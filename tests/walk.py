@@ -174,7 +174,7 @@ def an_incident() -> Incident:
         actor=TEAM,
         title_fr="Retards d'envoi",
         title_en="Delays",
-        impact=Incident.Impact.MINOR,
+        impact=Incident.Impact.DEGRADED,
         started_at=timezone.now(),
         text_fr="Nous cherchons.",
         text_en="We are looking.",
