@@ -156,3 +156,36 @@ class _Filled:
 
     def __str__(self) -> str:
         return str(self.message) % self.values
+
+
+# What may follow the @: letters of any script with their marks, digits, hyphens, and the dots of IDNA.
+_DOMAIN_IN_TEXT = r"([\w\u0300-\u036f-]+(?:[.\u3002\uff0e\uff61][\w\u0300-\u036f-]+)*)"
+
+
+class Mentions:
+    """Finds one address in running text, in whatever spelling, and never as a part of a longer address.
+
+    Spellings differ in case, in Unicode form, in the domain (international or as `xn--…`) and, within
+    links, in a `%40` for the @.
+
+    Attributes:
+        starts: what each spelling holds, in ASCII: for a first look by the database, without regard to case.
+    """
+
+    def __init__(self, email: str) -> None:
+        self._wanted = normalise(email)
+        self._local = self._wanted.rpartition("@")[0]
+        self.starts = (f"{self._local}@", f"{self._local}%40")
+        self._pattern = re.compile(
+            rf"(?<![A-Za-z0-9._+~-]){re.escape(self._local)}(?:@|%40){_DOMAIN_IN_TEXT}", re.IGNORECASE
+        )
+
+    def _is_it(self, found: re.Match[str]) -> bool:
+        return normalise(f"{self._local}@{found[1].rstrip('-')}") == self._wanted
+
+    def within(self, text: str) -> bool:
+        return any(self._is_it(found) for found in self._pattern.finditer(text))
+
+    def replaced(self, text: str, instead: str) -> str:
+        """The text with `instead` in each place of the address."""
+        return self._pattern.sub(lambda found: instead if self._is_it(found) else found[0], text)

@@ -29,6 +29,7 @@ from shops.dataforms.models import DataFormAnswer
 from shops.orders.models import PaymentOrder, PaymentOrderEntry
 
 from . import addresses, exports, support, wording
+from .addresses import Mentions
 from .models import Attempt, Delivery, Event, Message
 
 ERASED = "[effacé]"
@@ -45,30 +46,21 @@ def stand_in(email: str) -> str:
     return f"erased-{address_hash(email)[:32]}@erased.invalid"
 
 
-def _needle(email: str) -> str:
-    return addresses.normalise(email).rpartition("@")[0] + "@"
-
-
-def _mentions(value: Any, wanted: str) -> bool:
+def _mentions(value: Any, wanted: Mentions) -> bool:
     """Whether an address stands anywhere in JSON-like data, alone or within a text."""
     if isinstance(value, dict):
         return any(_mentions(item, wanted) for pair in value.items() for item in pair)
     if isinstance(value, list):
         return any(_mentions(item, wanted) for item in value)
-    return isinstance(value, str) and wanted in value.casefold()
+    return isinstance(value, str) and wanted.within(value)
 
 
-def _without(value: Any, wanted: str, instead: str) -> Any:
+def _without(value: Any, wanted: Mentions, instead: str) -> Any:
     if isinstance(value, dict):
         return {name: _without(item, wanted, instead) for name, item in value.items()}
     if isinstance(value, list):
         return [_without(item, wanted, instead) for item in value]
-    if isinstance(value, str):
-        at = value.casefold().find(wanted)
-        while at >= 0:
-            value = value[:at] + instead + value[at + len(wanted) :]
-            at = value.casefold().find(wanted, at + len(instead))
-    return value
+    return wanted.replaced(value, instead) if isinstance(value, str) else value
 
 
 # --- What is held ---------------------------------------------------------------------------------
@@ -78,29 +70,44 @@ def _deliveries(email: str) -> QuerySet[Delivery]:
     return Delivery.objects.filter(normalised_address=addresses.normalise(email), channel="email")
 
 
+def _start(column: str, wanted: Mentions) -> Q:
+    """A first look by the database, which finds a few rows too many."""
+    found = Q()
+    for start in wanted.starts:
+        found |= Q(**{f"{column}__icontains": start})
+    return found
+
+
 def _events(email: str) -> QuerySet[Event]:
     """Events whose data name the address, and those of the messages to it."""
-    found = Event.objects.annotate(text=Cast("data", TextField()))
-    return found.filter(
-        Q(text__icontains=addresses.normalise(email)) | Q(pk__in=_deliveries(email).values("event"))
-    ).distinct()
+    wanted = Mentions(email)
+    near = Event.objects.annotate(text=Cast("data", TextField())).filter(_start("text", wanted))
+    named = [event.pk for event in near.iterator(chunk_size=500) if _mentions(event.data, wanted)]
+    return Event.objects.filter(Q(pk__in=named) | Q(pk__in=_deliveries(email).values("event"))).distinct()
 
 
 def _entries(email: str) -> QuerySet[AuditEntry]:
-    wanted = addresses.normalise(email)
-    found = AuditEntry.objects.annotate(text=Cast("changes", TextField()))
-    return found.filter(
-        Q(text__icontains=wanted) | Q(object_label__icontains=wanted) | Q(actor_label__icontains=wanted)
+    wanted = Mentions(email)
+    near = AuditEntry.objects.annotate(text=Cast("changes", TextField())).filter(
+        _start("text", wanted) | _start("object_label", wanted) | _start("actor_label", wanted)
+    )
+    return AuditEntry.objects.filter(
+        pk__in=[
+            entry.pk
+            for entry in near.iterator(chunk_size=500)
+            if _mentions([entry.changes, entry.object_label, entry.actor_label], wanted)
+        ]
     )
 
 
 def _orders(email: str) -> QuerySet[PaymentOrder]:
-    wanted = addresses.normalise(email)
-    return PaymentOrder.objects.filter(Q(recipient__iexact=wanted) | Q(extra_copy__iexact=wanted))
+    return support.orders_to(email, extra_copy=True)
 
 
 def _answers(email: str) -> QuerySet[DataFormAnswer]:
-    return DataFormAnswer.objects.filter(search__icontains=addresses.normalise(email), erased_at__isnull=True)
+    wanted = Mentions(email)
+    near = DataFormAnswer.objects.filter(_start("search", wanted), erased_at__isnull=True)
+    return DataFormAnswer.objects.filter(pk__in=[answer.pk for answer in near if wanted.within(answer.search)])
 
 
 def export(email: str) -> bytes:
@@ -205,7 +212,7 @@ def erase(*, email: str, actor: Actor) -> HistoryErasure:
     found = plan(email)
     if found.reasons:
         raise ValidationError(found.reasons)
-    wanted, instead = addresses.normalise(email), stand_in(email)
+    wanted, instead = Mentions(email), stand_in(email)
     erasure = HistoryErasure.objects.create(
         actor_label=actor.label[:200], address_hash=address_hash(email), counts=found.counts
     )
@@ -214,12 +221,15 @@ def erase(*, email: str, actor: Actor) -> HistoryErasure:
     messages = {delivery.message_id for delivery in deliveries if delivery.message_id}
     # A message shared with others keeps its words, which are theirs too; the address in it goes.
     own = Message.objects.filter(pk__in=messages).exclude(
-        pk__in=Delivery.objects.filter(message__in=messages).exclude(normalised_address=wanted).values("message")
+        pk__in=Delivery.objects.filter(message__in=messages)
+        .exclude(normalised_address=addresses.normalise(email))
+        .values("message")
     )
     own.update(subject=ERASED, text=ERASED, html="", reply_to="", headers={})
     _scrub(Message.objects.filter(Q(pk__in=messages) | Q(event__in=[event.pk for event in events])), wanted, instead)
     for delivery in deliveries:
-        Attempt.objects.filter(delivery=delivery, reply__icontains=_needle(email)).update(reply=ERASED)
+        # What the other server answered may abbreviate the address: the whole answer goes.
+        Attempt.objects.filter(_start("reply", wanted), delivery=delivery).update(reply=ERASED)
     _scrub(Delivery.objects.filter(event__in=[event.pk for event in events]), wanted, instead)
     _deliveries(email).update(address=instead, normalised_address=instead, error="")
     for event in events:
@@ -227,10 +237,13 @@ def erase(*, email: str, actor: Actor) -> HistoryErasure:
             Event.objects.filter(pk=event.pk).update(data=_without(event.data, wanted, instead))
     _answers(email).update(values=[], search="", erased_at=timezone.now())
     orders = list(_orders(email))
+    _scrub(PaymentOrder.objects.filter(pk__in=[order.pk for order in orders]), wanted, instead)
     _scrub(PaymentOrderEntry.objects.filter(order__in=orders), wanted, instead)
     for order in orders:
         changed = {
-            name: instead for name in ("recipient", "extra_copy") if addresses.normalise(getattr(order, name)) == wanted
+            name: instead
+            for name in ("recipient", "extra_copy")
+            if addresses.normalise(getattr(order, name)) == addresses.normalise(email)
         }
         PaymentOrder.objects.filter(pk=order.pk).update(**changed)
     for entry in _entries(email):
@@ -253,7 +266,7 @@ def erase(*, email: str, actor: Actor) -> HistoryErasure:
     return erasure
 
 
-def _scrub(rows: QuerySet[Any], wanted: str, instead: str) -> None:
+def _scrub(rows: QuerySet[Any], wanted: Mentions, instead: str) -> None:
     """Take the address out of the texts and lists of rows that also concern others."""
     names = [
         one.name

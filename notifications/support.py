@@ -88,13 +88,23 @@ def delivery_counts(email: str) -> dict[str, int]:
     return dict(found.order_by().values_list("status").annotate(Count("pk")))
 
 
-def orders_to(email: str) -> QuerySet[PaymentOrder]:
-    """Payment orders that name the address as their buyer, by its spelling without regard to case."""
-    return (
-        PaymentOrder.objects.filter(recipient__iexact=email.strip())
-        .select_related("shop__company")
-        .order_by("-created_at")
-    )
+def orders_to(email: str, *, extra_copy: bool = False) -> QuerySet[PaymentOrder]:
+    """Payment orders that name the address as their buyer, in whatever spelling.
+
+    Args:
+        extra_copy: also those that send it their further copy.
+    """
+    wanted = addresses.normalise(email)
+    start = f"{wanted.rpartition('@')[0]}@"
+    near = Q(recipient__istartswith=start)
+    if extra_copy:
+        near |= Q(extra_copy__istartswith=start)
+    keys = [
+        key
+        for key, *named in PaymentOrder.objects.filter(near).values_list("pk", "recipient", "extra_copy")
+        if wanted in map(addresses.normalise, named[: 1 + extra_copy])
+    ]
+    return PaymentOrder.objects.filter(pk__in=keys).select_related("shop__company").order_by("-created_at")
 
 
 CSV_HEADER = ("company", "role", "notification", "shop", "as", "delivers", "reason", "status", "created_at")

@@ -112,3 +112,37 @@ def test_a_typed_list_is_split_at_every_usual_separator_and_shown_with_semicolon
 
 def test_twins_of_a_list_count_once_in_the_first_spelling() -> None:
     assert addresses.unique(["A@x.example", "b@x.example", "a@X.example"]) == ["A@x.example", "b@x.example"]
+
+
+# --- Within running text --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("email", "text"),
+    [
+        ("a@x.fr", "Écrivez à a@x.fr."),
+        ("a@x.fr", "A@X.FR"),
+        ("a@x.fr", "<a@x.fr>, b@x.fr"),
+        ("a@x.fr", "mailto:a@x.fr?subject=x"),
+        ("a@x.fr", "https://y.example/?address=a%40x.fr&q=1"),
+        ("a@x.fr", '{"to": ["a@x.fr"]}'),
+        ("jean@société.example", "Jean@SOCIÉTÉ.example a répondu"),
+        ("jean@société.example", "jean@xn--socit-esab.example"),
+        ("jean@xn--socit-esab.example", "jean@socie\u0301te\u0301.example"),
+        ("o'neil+shop@x.fr", "(O'Neil+shop@x.fr)"),
+    ],
+)
+def test_an_address_is_found_in_a_text_in_any_spelling(email: str, text: str) -> None:
+    found = addresses.Mentions(email)
+    assert found.within(text)
+    assert not found.within(found.replaced(text, "[…]"))
+    assert "[…]" in found.replaced(text, "[…]")
+
+
+@pytest.mark.parametrize(
+    "text", ["ma@x.fr", "b.a@x.fr", "c+a@x.fr", "a@x.fr.example", "a@xx.fr", "a@x.french", "a@x", "a x.fr", "1-a@x.fr"]
+)
+def test_a_longer_address_is_another_one(text: str) -> None:
+    found = addresses.Mentions("a@x.fr")
+    assert not found.within(text)
+    assert found.replaced(text, "[…]") == text

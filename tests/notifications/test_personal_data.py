@@ -87,6 +87,27 @@ def test_erasing_leaves_the_address_nowhere_and_the_proof_in_place(held: Deliver
     assert not HistoryErasure.objects.filter(is_open=True).exists()
 
 
+@pytest.mark.parametrize("typed", ["jean@société.example", "JEAN@xn--socit-esab.example"])
+def test_every_spelling_goes_and_no_longer_address_with_it(typed: str) -> None:
+    shop = ShopFactory()
+    neighbours = ["majean@société.example", "jean@société.example.com"]
+    said = "De Jean@SOCIÉTÉ.example, jean@xn--socit-esab.example et " + ", ".join(neighbours)
+    event = EventFactory(shop=shop, data={"buyer_email": "jean@Société.example", "reason": said})
+    order = PaymentOrderFactory(shop=shop, recipient="jean@xn--socit-esab.example", status="finalised")
+    record(action="shop.updated", obj=shop, company=shop.company, actor=OPERATOR, changes={"name": ["", said]})
+    found = personal_data.plan(typed)
+    assert (found.counts["events"], found.counts["payment_orders"], found.counts["history"]) == (1, 1, 1)
+    personal_data.erase(email=typed, actor=OPERATOR)
+    event.refresh_from_db()
+    order.refresh_from_db()
+    instead = personal_data.stand_in(typed)
+    left = ", ".join(neighbours)
+    assert event.data == {"buyer_email": instead, "reason": f"De {instead}, {instead} et {left}"}
+    assert order.recipient == instead
+    entry = AuditEntry.objects.get(action="shop.updated")
+    assert entry.changes == {"name": ["", f"De [effacé], [effacé] et {left}"]}
+
+
 def test_the_hash_depends_on_the_key(settings: Any) -> None:
     before = personal_data.address_hash(ADDRESS)
     settings.SECRET_KEY = "another key of the platform, long enough to be one"
