@@ -441,6 +441,9 @@ def undone() -> Iterator[None]:
 
 def ask(client: Client, method: str, url: str) -> Any:
     """An answer, of which neither the database nor the client keeps anything."""
+    if method not in ("GET", "POST"):
+        # Refused before anything is read or written.
+        return client.generic(method, url)
     kept = {name: morsel.value for name, morsel in client.cookies.items()}
     with undone():
         answer = client.generic(method, url, content_type="application/x-www-form-urlencoded")
