@@ -316,6 +316,13 @@ CONTENT_SECURITY_POLICY = {
 # Days after which `manage.py purge` removes what is over. Open deliveries and the history always stay.
 RETENTION_DAYS: dict[str, int] = {"deliveries": 400, "events": 400, "sessions": 1, "tokens": 90}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# A whole form with its files: the largest file taken is a PDF of 8 MiB.
+FORM_MAX_BODY_BYTES = 12 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "backoffice.upload_limit.UploadLimit",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 API_MAX_BODY_BYTES = 2 * 1024 * 1024
 API_MAX_EVENTS = 1000
 

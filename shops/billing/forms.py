@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from companies.models import Status
 from shops.models import Shop
 
+from . import uploads
 from .models import BillingDocument, PriceList
 
 
@@ -114,6 +115,12 @@ class UploadForm(PeriodForm):
         required=False,
         help_text=gettext_lazy("Pour un PDF seulement ; un CSV est additionné."),
     )
+
+    def clean_file(self) -> Any:
+        """Refused by its size before anybody reads it."""
+        found = self.cleaned_data["file"]
+        uploads.check_size(found.size)
+        return found
 
     field_order = ("site_id", "file", "net", "start", "end", "price_list")
 

@@ -6,7 +6,8 @@ neither a document nor a hole in the series.
 
 import hashlib
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -281,20 +282,28 @@ def draft_create(
         net: the net total that a PDF says; a CSV is added up.
 
     Raises:
-        ValidationError: what is wrong with the file, by line and column for a CSV.
+        ValidationError: by field; what is wrong with the file, by line and column for a CSV.
     """
     now = now or timezone.now()
-    check_period(shop, start, end, now)
-    kind = uploads.kind_of(content)
+    with _on("end"):
+        check_period(shop, start, end, now)
     lines: list[Line] = []
-    if kind == "csv":
-        if net is not None:
+    with _on("file", file_name):
+        uploads.check_size(len(content))
+        kind = uploads.kind_of(content, file_name)
+        if kind == "csv":
+            lines = uploads.parse_csv(content, price_list.currency)
+        else:
+            uploads.check_pdf(content)
+    with _on("net"):
+        if kind == "csv" and net is not None:
             raise ValidationError(_("Le total d'un CSV se calcule : laissez le montant hors taxes vide."))
-        lines = uploads.parse_csv(content, price_list.currency)
-    else:
-        uploads.check_pdf(content)
-        if net is None:
+        if kind == "pdf" and net is None:
             raise ValidationError(_("Indiquez le montant hors taxes qui figure sur le PDF."))
+    with _on("file", file_name) if kind == "csv" else _on("net"):
+        total = net if net is not None else sum((item.amount for item in lines), Decimal(0))
+        if total >= uploads.MAX_TOTAL:
+            raise ValidationError(_("Le total %(amount)s est trop grand.") % {"amount": pricing.text(total)})
     BillingDraft.objects.filter(created_at__lt=now - DRAFT_LIFE).delete()
     return BillingDraft.objects.create(
         shop=shop,
@@ -309,6 +318,20 @@ def draft_create(
         actor_label=actor.label[:200],
         created_at=now,
     )
+
+
+@contextmanager
+def _on(field: str, file_name: str = "") -> Iterator[None]:
+    """Whatever is refused within is the fault of one field; of a file, its name is told."""
+    try:
+        yield
+    except ValidationError as error:
+        told = error.messages
+        if file_name:
+            name = "".join(character if character.isprintable() else " " for character in file_name)
+            name = name if len(name) <= 60 else f"{name[:30]}…{name[-25:]}"
+            told = [_("« %(name)s » : %(why)s") % {"name": name, "why": why} for why in told]
+        raise ValidationError({field: told}) from error
 
 
 def draft_bill(draft: BillingDraft) -> Bill:

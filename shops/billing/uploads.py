@@ -1,8 +1,11 @@
 """Uploaded billing: what a CSV or PDF file must look like. Errors name the line and the column."""
 
+import codecs
 import csv
 import io
 import re
+import zlib
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ValidationError
@@ -28,17 +31,39 @@ _NAMES = {
     "prix_unitaire": "unit_price",
 }
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What the columns of a document hold, tax included.
+MAX_TOTAL = Decimal(10) ** 11
 
 
-def kind_of(content: bytes) -> str:
-    """« pdf » or « csv », told by the content; the name of a file proves nothing.
+# Enough for the objects of a document of MAX_PDF; what grows beyond was made to.
+_MAX_UNPACKED = 16 * 1024 * 1024
+_ACTIVE = re.compile(
+    rb"/(JavaScript|JS|Launch|EmbeddedFiles?|RichMedia|XFA|SubmitForm|ImportData|OpenAction|AA)(?![A-Za-z0-9])"
+)
+_STREAM = re.compile(rb">>\s{0,16}stream\r?\n")
+
+
+def check_size(size: int) -> None:
+    """Refuse what is larger than any file taken here, before it is read."""
+    if size > MAX_PDF:
+        raise ValidationError(_("Le fichier dépasse %(mib)d Mio.") % {"mib": MAX_PDF // 1024 // 1024})
+
+
+def kind_of(content: bytes, file_name: str = "") -> str:
+    """« pdf » or « csv », told by the content; a name that says the other one is refused.
 
     Raises ValidationError for anything else.
     """
+    named = file_name.lower().rpartition(".")[2]
     if content.startswith(b"%PDF-"):
+        if named == "csv":
+            raise ValidationError(_("Ce fichier se dit CSV mais contient un PDF."))
         return "pdf"
-    if b"\x00" in content[:4096] or content[:2] == b"PK":
+    if named == "pdf":
+        raise ValidationError(_("Ce fichier se dit PDF mais n'en est pas un."))
+    utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not utf_16 and (b"\x00" in content or content[:2] == b"PK"):
         raise ValidationError(_("Ce fichier n'est ni un CSV ni un PDF."))
     try:
         content.decode("utf-8-sig")
@@ -55,14 +80,46 @@ def check_pdf(content: bytes) -> None:
         raise ValidationError(_("Le fichier PDF dépasse %(mib)d Mio.") % {"mib": MAX_PDF // 1024 // 1024})
     if b"%%EOF" not in content[-2048:]:
         raise ValidationError(_("Le fichier PDF est incomplet : sa fin manque."))
-    # Compressed streams hold any bytes: what acts stands outside of them.
-    bare = re.sub(rb"stream\r?\n.*?endstream", b"", content, flags=re.DOTALL)
-    for name in (b"/JavaScript", b"/JS", b"/Launch", b"/EmbeddedFile", b"/OpenAction", b"/AA"):
-        if re.search(re.escape(name) + rb"(?![A-Za-z0-9])", bare):
+    for part in _objects(content):
+        if active := _ACTIVE.search(_plain(part)):
             raise ValidationError(
                 _("Le fichier PDF contient un élément actif (%(name)s) : enregistrez-le sans script ni pièce jointe.")
-                % {"name": name.decode()}
+                % {"name": active[0].decode()}
             )
+
+
+def _objects(content: bytes) -> Iterator[bytes]:
+    """What a PDF says outside of its streams, and the objects packed into streams; all in one pass.
+
+    Other streams hold any bytes and act on nothing.
+    """
+    place, left = 0, _MAX_UNPACKED
+    while (start := _STREAM.search(content, place)) is not None:
+        said = content[place : start.end()]
+        yield said
+        end = content.find(b"endstream", start.end())
+        if end < 0:
+            raise ValidationError(_("Le fichier PDF est incomplet : sa fin manque."))
+        # The dictionary of the stream is what stands right before it.
+        if b"/ObjStm" in _plain(said[said.rfind(b"obj") + 1 :]):
+            unpacker = zlib.decompressobj()
+            try:
+                unpacked = unpacker.decompress(content[start.end() : end], left)
+            except zlib.error:
+                raise ValidationError(
+                    _("Le fichier PDF est protégé, ou compressé d'une façon qui ne se vérifie pas.")
+                ) from None
+            left -= len(unpacked)
+            if unpacker.unconsumed_tail or left <= 0:
+                raise ValidationError(_("Le fichier PDF est démesuré une fois décompressé."))
+            yield unpacked
+        place = end + len(b"endstream")
+    yield content[place:]
+
+
+def _plain(said: bytes) -> bytes:
+    """Names as they are meant: any of their characters may be written as #xx."""
+    return re.sub(rb"#([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), said)
 
 
 def parse_csv(content: bytes, currency: str) -> list[Line]:
@@ -102,13 +159,21 @@ def parse_csv(content: bytes, currency: str) -> list[Line]:
                 raise ValidationError(_("Le fichier compte plus de %(n)d lignes.") % {"n": MAX_LINES})
     except csv.Error as error:
         raise ValidationError(
-            _("Ligne %(line)d : le CSV est mal formé (%(reason)s).") % {"line": reader.line_num, "reason": error}
+            _("Ligne %(line)d : le CSV est mal formé (%(reason)s).")
+            % {"line": reader.line_num, "reason": _reason(error)}
         ) from None
     if errors:
         raise ValidationError(errors)
     if not lines:
         raise ValidationError(_("Le fichier ne contient aucune ligne à facturer."))
     return lines
+
+
+def _reason(error: csv.Error) -> str:
+    """Why the reader gave up, in the active language."""
+    if "field limit" in str(error):
+        return _("une cellule dépasse %(n)d caractères") % {"n": csv.field_size_limit()}
+    return _("un guillemet est mal placé ou n'est pas fermé")
 
 
 def _line(number: int, header: list[str], cells: list[str], currency: str, delimiter: str) -> Line | list[str]:
@@ -145,4 +210,7 @@ def _line(number: int, header: list[str], cells: list[str], currency: str, delim
         )
     if errors:
         return errors
-    return pricing.line("", label, values["quantity"], values["unit_price"], currency)
+    found = pricing.line("", label, values["quantity"], values["unit_price"], currency)
+    if found.amount >= MAX_TOTAL:
+        return [_("Ligne %(line)d : le montant %(amount)s est trop grand.") % {"line": number, "amount": found.amount}]
+    return found
