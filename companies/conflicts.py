@@ -13,7 +13,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.encoding import force_str
@@ -23,7 +22,6 @@ from django.utils.translation import gettext as _
 from backoffice.templatetags.shell import ago
 
 from . import history
-from .audit import StaleVersion
 from .models import AuditEntry
 
 # (object type, key) as the history has them.
@@ -91,7 +89,9 @@ def tell(
     others: Sequence[tuple[forms.BaseForm, forms.BaseForm]] = (),
     entry: AuditEntry | None = None,
 ) -> None:
-    """Refuse a form that was opened on something else: it says why, keeps what was typed, and may be saved again.
+    """Refuse a form that was opened on something else: it keeps what was typed, and may be saved again.
+
+    The form has no error of its own; `error_summary` shows the conflict on top of the page.
 
     Args:
         fresh: the same form, unbound, of the object as it is stored now.
@@ -100,7 +100,6 @@ def tell(
     """
     found = [line for one, now in ((form, fresh), *others) for line in differences(one, now)]
     form.conflict = conflict(request, *objects, entry=entry, differences=found, reload_url=request.get_full_path())  # type: ignore[attr-defined]
-    form.add_error(None, StaleVersion())
     carry(form, fresh)
 
 
@@ -155,8 +154,3 @@ def tell_by_message(request: HttpRequest, *objects: tuple[str, Any], entry: Audi
     """The same of a button that has no page of its own: nothing was done, the page that follows is fresh."""
     found = conflict(request, *objects, entry=entry)
     messages.error(request, " ".join([found.sentence, _("Rien n'a été fait : vérifiez, puis recommencez.")]))
-
-
-def is_stale(error: ValidationError) -> bool:
-    """Whether a refusal means that somebody else was faster."""
-    return getattr(error, "code", None) == "stale"

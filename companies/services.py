@@ -337,7 +337,7 @@ def account_hold(account: User | SftpAccount, *, company: Company | None, seen: 
 
 
 def _lock_account(account: User | SftpAccount) -> None:
-    rows: Any = type(account)._default_manager.select_for_update(of=("self",)).select_related("company")
+    rows: Any = account._meta.model._default_manager.select_for_update(of=("self",)).select_related("company")
     account.refresh_from_db(from_queryset=rows)
 
 

@@ -77,7 +77,9 @@
     form.dataset.watched = "yes";
     // What only steers a preview is not stored.
     const state = () => new URLSearchParams([...new FormData(form)].filter(([k]) => !k.startsWith("preview_")).map(([k, v]) => [k, String(v)])).toString();
-    const first = form.querySelector(".error-summary, .is-invalid, .field-error") ? null : state();
+    // A refusal that names no field stands above the form.
+    const refused = form.querySelector(".is-invalid, .field-error") || form.closest("main")?.querySelector(".error-summary");
+    const first = refused ? null : state();
     let leaving = false;
     const changed = () => first === null || state() !== first;
     const refresh = () => {

@@ -307,11 +307,7 @@ def error_summary(*bound_forms: forms.BaseForm | list[forms.BaseForm] | None) ->
         if not isinstance(form, forms.BaseForm) or not form.is_bound:
             continue
         conflict = conflict or getattr(form, "conflict", None)
-        items += [
-            ("", "", str(error))
-            for error, kept in zip(form.non_field_errors(), form.non_field_errors().as_data(), strict=True)
-            if not (conflict and kept.code == "stale")
-        ]
+        items += [("", "", str(error)) for error in form.non_field_errors()]
         for field in form:
             # A hidden field cannot be gone to.
             place = "" if field.is_hidden else field.id_for_label or field.auto_id

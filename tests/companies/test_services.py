@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils.functional import SimpleLazyObject
 
 from companies import links, services
 from companies.audit import MASK, Actor, StaleVersion
 from companies.models import AuditEntry, Company, Contact, Membership, Role, User
 from notifications.emails import LINK_MARK
 from notifications.models import Delivery, Event
-from tests.factories import CompanyFactory, SftpAccountFactory
+from tests.factories import CompanyFactory, SftpAccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 ACTOR = Actor("Claire Morel")
@@ -179,3 +180,11 @@ def test_a_refused_account_leaves_nothing_behind() -> None:
     with pytest.raises(ValidationError):
         make_user(company, email="deux@x.example; trois@x.example")
     assert not User.objects.exists() and not Event.objects.exists() and not AuditEntry.objects.exists()
+
+
+def test_the_account_of_a_request_can_be_changed_as_it_comes() -> None:
+    """The framework hands on a lazy stand-in for the logged-in user."""
+    user = UserFactory()
+    lazy: Any = SimpleLazyObject(lambda: User.objects.get(pk=user.pk))
+    services.user_update(user=lazy, actor=ACTOR, language="en")
+    assert User.objects.get(pk=user.pk).language == "en"

@@ -338,7 +338,7 @@ def test_the_last_use_and_its_address_are_shown(page: Client) -> None:
     assert "Jamais" in text(page.get(f"{LIST}{token.pk}/"))
     ask(secret, REMOTE_ADDR="192.0.2.7")
     assert "depuis 192.0.2.7" in text(page.get(f"{LIST}{token.pk}/"))
-    assert "modifié par Claire Morel" in text(page.get(f"{LIST}{token.pk}/"))
+    assert "créé par Claire Morel" in text(page.get(f"{LIST}{token.pk}/"))
 
 
 # --- Operators ------------------------------------------------------------------------------------

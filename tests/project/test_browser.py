@@ -18,12 +18,14 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from backoffice import menu
+from companies.audit import Actor
 from companies.models import User
 from companies.provisioning import provision
 from notifications import dispatch
 from notifications.models import Attempt, Delivery
 from notifications.services import publish
 from shops.models import Shop
+from shops.services import shop_update
 from tests.factories import PASSWORD, DeliveryFactory, EventFactory, MessageFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -359,6 +361,24 @@ def assert_the_change_is_told(page: Any, address: str) -> None:
     assert address in text_of(page.locator("main"))
     page.goto(HISTORY)
     assert address in text_of(page.locator("main"))
+
+
+def test_whoever_saves_second_reads_why_sees_their_words_and_has_the_button_to_go_on(
+    logged_in: User, page: Any, complaints: list[str]
+) -> None:
+    page.goto(LYON)
+    page.get_by_label("Nom de la boutique").fill("Nom du second")
+    actor = Actor("Alice Avant")
+    shop_update(shop=Shop.objects.get(site_id="20000002"), actor=actor, name="Nom du premier")
+    page.get_by_role("button", name="Enregistrer").first.click()
+    page.wait_for_selector(".conflict:focus")
+    assert "Alice Avant" in page.locator(".conflict").inner_text()
+    assert page.get_by_label("Nom de la boutique").input_value() == "Nom du second"
+    assert Shop.objects.get(site_id="20000002").name == "Nom du premier"
+    # Nothing was typed since, and yet there is something to save.
+    page.get_by_role("button", name="Enregistrer").first.click()
+    page.locator(".messages").wait_for()
+    assert Shop.objects.get(site_id="20000002").name == "Nom du second"
 
 
 def test_a_bad_manager_address_comes_back_with_its_error_and_a_good_one_is_told(
