@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from backoffice.templatetags.shell import ago
 
-from . import history
+from . import history, wording
 from .models import AuditEntry
 
 # (object type, key) as the history has them.
@@ -148,6 +148,21 @@ def _choices(item: forms.Field) -> list[tuple[Any, Any]]:
     for key, label in offered:
         flat += label if isinstance(label, (list, tuple)) else [(key, label)]
     return flat
+
+
+REMOVALS = ("contract.deleted", "payment_order_template.deleted", "rule.archived")
+
+
+def told_of_removal(request: HttpRequest, *, shop_id: int, kind: str, key: Any) -> bool:
+    """Whether a page is sent for an object of a shop that somebody has removed meanwhile; says who, then."""
+    if request.method != "POST" or key is None:
+        return False
+    entry = history.newest((kind, key))
+    if entry is None or entry.shop_id != shop_id or entry.action not in REMOVALS:
+        return False
+    who = {"what": wording.entry_sentence(entry), "who": entry.actor_label, "when": strip_tags(str(ago(entry.at)))}
+    messages.error(request, _("Rien n'est enregistré. %(what)s, par %(who)s, %(when)s.") % who)
+    return True
 
 
 def tell_by_message(request: HttpRequest, *objects: tuple[str, Any], entry: AuditEntry | None = None) -> None:

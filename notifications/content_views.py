@@ -26,6 +26,7 @@ from .composers.rules import source_of
 from .content_forms import ContentForm
 from .default_texts import default_text
 from .models import NotificationRule
+from .rule_views import told_of_removal
 from .selectors import rules_of
 from .views import mail_policy
 
@@ -66,6 +67,8 @@ def rule_content(request: CompanyRequest, site_id: str, reference: str) -> HttpR
 
     A POST with `action=preview` or `move` stores nothing; htmx is given the preview alone.
     """
+    if (gone := told_of_removal(request, site_id, reference)) is not None:
+        return gone
     rule = _rule_or_404(request, site_id, reference)
     language = _language(request, rule)
     trigger, mode = _shown(request, rule)
@@ -191,6 +194,8 @@ def rule_content_preview(request: CompanyRequest, site_id: str, reference: str) 
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule_content_restore(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """« Restaurer les valeurs par défaut »: of one language, or of the fields; asks first."""
+    if (gone := told_of_removal(request, site_id, reference)) is not None:
+        return gone
     rule = _rule_or_404(request, site_id, reference)
     if not access.can(request.membership, permissions.MANAGE_RULES, rule.shop):
         raise PermissionDenied

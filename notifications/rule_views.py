@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -162,10 +162,27 @@ def _rule_or_404(request: CompanyRequest, site_id: str, reference: str) -> Notif
     return rule
 
 
+def told_of_removal(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse | None:
+    """Back to the list for whoever sends a page of a rule that somebody has removed meanwhile."""
+    if request.method != "POST":
+        return None
+    shop = shop_or_404(request, site_id, permissions.MANAGE_RULES)
+    rules = NotificationRule.objects.filter(shop=shop, reference=reference).order_by(
+        F("archived_at").desc(nulls_first=True)
+    )
+    found = rules.first()
+    if found is None or found.archived_at is None:
+        return None
+    told = conflicts.told_of_removal(request, shop_id=shop.pk, kind="notificationrule", key=found.pk)
+    return redirect(list_url(shop, kind=found.type)) if told else None
+
+
 @company_page()
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """« Gérer la règle ». A press on a button of the conditions, and what scripts ask for, saves nothing."""
+    if (gone := told_of_removal(request, site_id, reference)) is not None:
+        return gone
     found = _rule_or_404(request, site_id, reference)
     editable = may_edit(request, found.shop)
     if request.method == "POST" and not editable:
@@ -311,6 +328,8 @@ def _tell(request: CompanyRequest, rule: NotificationRule, form: RuleForm) -> No
 def rule_switch(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """Turn a rule on or off, as the button says."""
     shop_to_edit(request, site_id)
+    if (gone := told_of_removal(request, site_id, reference)) is not None:
+        return gone
     found = _rule_or_404(request, site_id, reference)
     if request.POST.get("enabled") not in ("0", "1"):
         raise Http404
@@ -342,6 +361,8 @@ def rule_duplicate(request: CompanyRequest, site_id: str, reference: str) -> Htt
 def rule_delete(request: CompanyRequest, site_id: str, reference: str) -> HttpResponse:
     """« Supprimer »: asks first, naming the rule and what stops with it. Default rules have none."""
     shop = shop_to_edit(request, site_id)
+    if (gone := told_of_removal(request, site_id, reference)) is not None:
+        return gone
     found = _rule_or_404(request, site_id, reference)
     if found.is_default:
         raise Http404

@@ -47,6 +47,8 @@ def contracts(request: CompanyRequest, site_id: str) -> HttpResponse:
 @require_http_methods(GET_AND_POST)
 def contract_edit(request: CompanyRequest, site_id: str, key: int | None = None) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    if conflicts.told_of_removal(request, shop_id=shop.pk, kind="contract", key=key):
+        return redirect("shop_contracts", site_id)
     contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop) if key else None
     form = ContractForm(request.POST if request.method == "POST" else None, contract=contract)
     if request.method == "POST" and form.is_valid() and _save(request, shop, contract, form):
@@ -84,6 +86,8 @@ def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: 
 @require_http_methods(GET_AND_POST)
 def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
+    if conflicts.told_of_removal(request, shop_id=shop.pk, kind="contract", key=key):
+        return redirect("shop_contracts", site_id)
     contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop)
     conflict = None
     if request.method == "POST":

@@ -547,6 +547,8 @@ def templates(request: CompanyRequest) -> HttpResponse:
 @require_http_methods(GET_AND_POST)
 def template_edit(request: CompanyRequest, site_id: str, key: int | None = None) -> HttpResponse:
     shop = _template_shop(request, site_id)
+    if conflicts.told_of_removal(request, shop_id=shop.pk, kind="paymentordertemplate", key=key):
+        return redirect(f"{reverse('payment_order_templates')}?shop={shop.site_id}")
     template = _template_or_404(shop, key) if key is not None else None
     if template is not None:
         initial: dict[str, Any] = {name: getattr(template, name) for name in (*TemplateForm.SAVED, "version")}
@@ -589,8 +591,11 @@ def template_duplicate(request: CompanyRequest, site_id: str, key: int) -> HttpR
 @company_page(permissions.MANAGE_PAYMENT_ORDERS)
 @require_http_methods(GET_AND_POST)
 def template_delete(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
-    template = _template_or_404(_template_shop(request, site_id), key)
+    shop = _template_shop(request, site_id)
     back = f"{reverse('payment_order_templates')}?shop={site_id}"
+    if conflicts.told_of_removal(request, shop_id=shop.pk, kind="paymentordertemplate", key=key):
+        return redirect(back)
+    template = _template_or_404(shop, key)
     conflict = None
     if request.method == "POST":
         try:

@@ -741,6 +741,46 @@ def test_the_notice_says_what_differs_and_how_to_start_again_in_english_too(rout
     assert "What differs" in said and "Saved now" in said and "Start again from what is saved" in said
 
 
+def _remove_contract(w: World) -> Any:
+    return shop_services.contract_remove(contract=w.contract, actor=w.actor)
+
+
+def _remove_rule(w: World) -> Any:
+    return rule_services.rule_delete(rule=w.rule, actor=w.actor)
+
+
+def _remove_template(w: World) -> Any:
+    return order_services.order_template_delete(template=w.template, actor=w.actor)
+
+
+REMOVED: dict[str, Callable[[World], Any]] = {
+    route: remove
+    for start, remove in (
+        ("settings/shops/<str:site_id>/contracts/", _remove_contract),
+        ("settings/notification-rules/", _remove_rule),
+        ("payment-orders/templates/", _remove_template),
+    )
+    for route in EDITS
+    if route.startswith(start)
+}
+
+
+@pytest.mark.parametrize("route", REMOVED)
+def test_who_sends_a_page_of_something_removed_reads_who_removed_it(route: str, world: World) -> None:
+    edit = EDITS[route]
+    if edit.before:
+        edit.before(world)
+    url = edit.action(world) if edit.action else edit.url(world)
+    form = opened(edit, world, world.second)
+    REMOVED[route](world)
+    answer = world.second.post(url, form.sent(**edit.second), follow=True)
+    assert answer.status_code == 200 and "Rien n'est enregistré" in text(answer)
+    assert f"par {FIRST_NAME}" in text(answer)
+    # Who only looks, or belongs to another company, finds nothing.
+    stranger = world.client_for(UserFactory(), fresh=True)
+    assert stranger.post(url, form.sent(opened_under=None, **edit.second)).status_code == 404
+
+
 # --- Keys -----------------------------------------------------------------------------------------
 
 

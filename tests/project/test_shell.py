@@ -192,6 +192,7 @@ def test_the_menu_hides_what_the_user_may_not_open() -> None:
     assert menu_paths(Role.ADMINISTRATOR) - menu_paths(Role.VIEWER) == {
         "/settings/company/users/",
         "/settings/company/sftp-accounts/",
+        "/settings/company/api-tokens/",
         "/settings/shops/keys/",
     }
 
