@@ -94,6 +94,7 @@ def _wording(status: int) -> tuple[str, str]:
         413: (_("Contenu trop volumineux"), _("La requête est trop volumineuse.")),
         415: (_("Type de contenu non pris en charge"), _("Le contenu doit être en application/json, en UTF-8.")),
         422: (_("Contenu refusé"), _("La requête ne respecte pas les règles ; voir errors.")),
+        429: (_("Trop de requêtes"), _("Attendez le délai que donne l'en-tête Retry-After, puis recommencez.")),
         500: (_("Erreur interne"), _("Une erreur est survenue ; la requête peut être envoyée de nouveau.")),
     }
     return known.get(status) or known[500 if status >= 500 else 400]

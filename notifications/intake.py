@@ -43,7 +43,7 @@ class EventConflict(ValueError):
 
 
 def parse_json(raw: bytes) -> Any:
-    """Decode strict JSON: UTF-8, no NaN or Infinity, no NUL, no lone surrogate, bounded depth.
+    """Decode strict JSON: UTF-8, no NaN or Infinity, no NUL, no lone surrogate, no key twice, bounded depth.
 
     Raises NotJson.
     """
@@ -52,7 +52,7 @@ def parse_json(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise NotJson(_("Le contenu n'est pas en UTF-8 (octet %(position)d).") % {"position": error.start}) from error
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_keys_once)
     except RecursionError as error:
         raise NotJson(_("Le JSON est trop profondément imbriqué.")) from error
     except NotJson:
@@ -61,6 +61,17 @@ def parse_json(raw: bytes) -> Any:
         raise NotJson(_("Le contenu n'est pas du JSON : %(detail)s.") % {"detail": error}) from error
     _check_text(value, 0)
     return value
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two values under one key are refused: whoever else reads the body may take the other one (RFC 8259, 4)."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            # As ASCII: the key may hold what no answer can.
+            raise NotJson(_("La clé %(key)s figure deux fois.") % {"key": json.dumps(key[:40])})
+        found[key] = value
+    return found
 
 
 def _refuse_constant(name: str) -> Any:

@@ -186,8 +186,11 @@ def test_a_body_that_is_no_object_is_refused(platform: Caller, body: Any) -> Non
         b"[" * 100_000,
         b"[" * 100 + b"]" * 100,
         b'{"id": ' + b"9" * 5000 + b"}",
+        b'{"id": "a", "id": "b"}',
+        b'{"data": {"amount": 1, "\\u0061mount": 2}}',
+        b'[{"\\ud800": 1, "\\ud800": 1}]',
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_what_is_not_strict_json_in_utf8_is_a_400(platform: Caller, shop: Shop, raw: bytes) -> None:
     problem(platform.post(raw), 400)
