@@ -563,7 +563,7 @@ def test_the_description_is_public_and_tells_of_bodies_problems_and_security() -
         "/api/v1/companies/{reference}/delivery-tables",
     }
     post = document["paths"][EVENTS]["post"]
-    assert set(post["responses"]) == {"200", "202", "400", "401", "409", "413", "415", "422", "500"}
+    assert set(post["responses"]) == {"200", "202", "400", "401", "403", "409", "413", "415", "422", "500"}
     assert "application/problem+json" in post["responses"]["422"]["content"]
     assert post["security"]
     assert document["components"]["securitySchemes"]["BearerToken"]["scheme"] == "bearer"
