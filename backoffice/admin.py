@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import AdminSplitDateTime, AutocompleteSelect
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db import models, router, transaction
@@ -15,6 +16,7 @@ from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 
@@ -68,7 +70,69 @@ def _values(obj: models.Model, names: Any) -> list[tuple[str, Any]]:
     return found
 
 
-class SharedAdmin(admin.ModelAdmin):
+class _Choice(AutocompleteSelect):
+    """The framework's, with a name for screen readers where nothing is chosen yet: its own is empty."""
+
+    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
+        named = {"data-placeholder": _("Choisir : %(name)s") % {"name": self.field.verbose_name}}
+        return {**super().build_attrs(base_attrs, extra_attrs), **named}
+
+
+class AccessibleAdmin(admin.ModelAdmin):
+    """What all pages of the staff site share: titles that hold for any word, and names for every field.
+
+    The framework's titles put a name behind « de »: « Ajout de incident ».
+    """
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", _Choice(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, AdminSplitDateTime):
+            # One label, two inputs.
+            for part, name in zip(field.widget.widgets, (_("date"), _("heure")), strict=True):
+                part.attrs["aria-label"] = f"{capfirst(field.label)}, {name}"
+        return field
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        name = self.opts.verbose_name
+        title = capfirst(name) if object_id else _("Ajouter : %(name)s") % {"name": name}
+        return super().changeform_view(request, object_id, form_url, {"title": title, **(extra_context or {})})
+
+
+class NamedRows(admin.TabularInline):
+    """Rows whose fields have a name each: the head of a column is none."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", _Choice(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        formset: Any = super().get_formset(request, obj, **kwargs)
+        for field in formset.form.base_fields.values():
+            inner = getattr(field.widget, "widget", field.widget)
+            inner.attrs.setdefault("aria-label", capfirst(field.label or ""))
+
+        class Named(formset):
+            def add_fields(self, form: Any, index: Any) -> None:
+                super().add_fields(form, index)
+                if "DELETE" in form.fields:
+                    form.fields["DELETE"].widget.attrs["aria-label"] = form.fields["DELETE"].label
+
+        return Named
+
+
+class SharedAdmin(AccessibleAdmin):
     """A page that two members of staff may have open at once.
 
     The page of a stored object carries what it was opened on: its own fields and the rows of its inlines. When
@@ -231,7 +295,7 @@ class ReadOnlyAdmin(ServiceAdmin):
         return False
 
 
-class ReadOnlyInline(admin.TabularInline):
+class ReadOnlyInline(NamedRows):
     extra = 0
     can_delete = False
     show_change_link = True

@@ -22,14 +22,23 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.admin import OPENED_ON, ReadOnlyAdmin, ServiceAdmin, SharedAdmin, changed_fields, link_to, pretty_json
+from backoffice.admin import (
+    OPENED_ON,
+    NamedRows,
+    ReadOnlyAdmin,
+    ServiceAdmin,
+    SharedAdmin,
+    changed_fields,
+    link_to,
+    pretty_json,
+)
 from backoffice.view_as import may_view_as
 from backoffice.view_as import start as start_view_as
 from notifications import broadcasts, consistency_reports, mass_mail
 from shops import services as shop_services
 from shops.models import Shop
 
-from . import audit, conflicts, history, permissions, security, services
+from . import audit, conflicts, history, permissions, security, services, wording
 from .audit import Actor, StaleVersion
 from .models import AuditEntry, Company, Contact, Membership, Role, SftpAccount, Status, User
 
@@ -122,7 +131,7 @@ class ShopRowForm(forms.ModelForm):
         self.fields["site_id"].disabled = self.instance.pk is not None
 
 
-class ShopInline(admin.TabularInline):
+class ShopInline(NamedRows):
     model = Shop
     form = ShopRowForm
     fields = ("site_id", "name", "manager_email", "language", "status")
@@ -413,7 +422,7 @@ class MembershipForm(forms.ModelForm):
             self.initial["shops"] = [grant.shop_id for grant in self.instance.grants.all()]
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(NamedRows):
     model = Membership
     form = MembershipForm
     fields = ("company", "role", "all_shops", "shops", "refined")
@@ -451,7 +460,6 @@ class UserAdmin(ServiceAdmin):
     search_fields = ("login", "email", "first_name", "last_name", "company__name", "company__reference")
     search_help_text = gettext_lazy("Identifiant, adresse e-mail, nom ou société")
     autocomplete_fields = ("company",)
-    filter_horizontal = ("groups",)
     actions = ("send_link", "unlock", "end_sessions", "remove_second_factor")
     editable = ("login", "email", "title", "first_name", "last_name", "phone", "language", "time_zone", "is_active")
 
@@ -472,6 +480,9 @@ class UserAdmin(ServiceAdmin):
             return redirect("home")
         context = {**self.admin_site.each_context(request), "title": _("Voir comme"), "target": target, "form": form}
         return TemplateResponse(request, "admin/view_as.html", context)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": NewUserForm}))
@@ -625,7 +636,12 @@ class UserAdmin(ServiceAdmin):
 
 @admin.register(Group)
 class StaffGroupAdmin(SharedAdmin, GroupAdmin):
-    """What the groups of the platform's team may do."""
+    """What the groups of the platform's team may do; boxes to tick, which need neither scripts nor a mouse."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
 
 
 @admin.register(SftpAccount)
@@ -661,10 +677,24 @@ class SftpAccountAdmin(ServiceAdmin):
         messages.success(request, ngettext("%(n)d lien envoyé.", "%(n)d liens envoyés.", n) % {"n": n})
 
 
+class ActionFilter(admin.SimpleListFilter):
+    """By what happened, in words; only what did happen is offered."""
+
+    title = gettext_lazy("action")
+    parameter_name = "action__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        codes = AuditEntry.objects.order_by().values_list("action", flat=True).distinct()
+        return sorted(((code, wording.action_label(code)) for code in codes), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "company", "actor_label", "action", "object_label", "ip_address")
-    list_filter = ("action", "object_type")
+    list_display = ("at", "company", "actor_label", "what_happened", "object_label", "ip_address")
+    list_filter = (ActionFilter, "object_type")
     list_select_related = ("company",)
     date_hierarchy = "at"
     search_fields = ("actor_label", "object_label", "company__name", "company__reference", "action")
@@ -674,12 +704,16 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "shop",
         "actor_label",
         "ip_address",
-        "action",
+        "what_happened",
         "object_type",
         "object_label",
         "what",
     )
-    readonly_fields = ("company_link", "what")
+    readonly_fields = ("company_link", "what_happened", "what")
+
+    @admin.display(description=gettext_lazy("action"), ordering="action")
+    def what_happened(self, entry: AuditEntry) -> str:
+        return wording.action_label(entry.action)
 
     @admin.display(description=gettext_lazy("société"))
     def company_link(self, entry: AuditEntry) -> str:

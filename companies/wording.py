@@ -116,6 +116,13 @@ def object_label(object_type: str, label: str) -> str:
     return label
 
 
+def action_label(action: str) -> str:
+    """What happened without the object it happened to, for lists; an unknown action shows its code."""
+    return (
+        (str(ACTIONS[action]) if action in ACTIONS else action).replace("%(object)s", "").strip(" :\N{NO-BREAK SPACE}")
+    )
+
+
 def entry_sentence(entry: AuditEntry) -> str:
     """One entry of the history as a sentence; an unknown action shows its code."""
     label = object_label(entry.object_type, entry.object_label)

@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.admin import changed_fields, link_to
+from backoffice.admin import NamedRows, changed_fields, link_to
 from companies import audit, history
 from companies.admin import StatusAdmin
 from companies.audit import Actor
@@ -24,7 +24,7 @@ from .orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
 __all__ = ["DataFormVersionAdmin", "ShopAdmin"]
 
 
-class ContractInline(admin.TabularInline):
+class ContractInline(NamedRows):
     model = Contract
     fields = ("number", "network", "three_d_secure")
     extra = 0

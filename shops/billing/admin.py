@@ -18,10 +18,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from backoffice.admin import ReadOnlyAdmin, ServiceAdmin, link_to
+from backoffice.admin import NamedRows, ReadOnlyAdmin, ServiceAdmin, link_to
 from companies.audit import Actor
 from companies.models import Contact, Status
 from notifications import mass_mail
+from notifications.views import FILE_POLICY
 from shops.models import Shop
 
 from . import pricing, services, words
@@ -30,7 +31,7 @@ from .models import BillingDocument, BillingDraft, PriceItem, PriceList
 from .views import pdf_response
 
 
-class PriceItemInline(admin.TabularInline):
+class PriceItemInline(NamedRows):
     model = PriceItem
     fields = ("code", "unit_price")
     extra = 0
@@ -304,7 +305,7 @@ class BillingDocumentAdmin(ReadOnlyAdmin):
             raise Http404
         response = HttpResponse(bytes(draft.file), content_type="application/pdf")
         response.headers["Content-Disposition"] = 'attachment; filename="apercu.pdf"'
-        response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response.headers["Content-Security-Policy"] = FILE_POLICY
         return response
 
     # --- One document -----------------------------------------------------------------------------

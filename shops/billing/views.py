@@ -17,6 +17,7 @@ from companies import access
 from companies.access import CompanyRequest, company_page
 from notifications.exports import csv_response, neutral
 from notifications.selectors import deliveries
+from notifications.views import FILE_POLICY
 
 from . import pricing, selectors, words
 from .forms import BillingFilter
@@ -99,7 +100,7 @@ def download(request: CompanyRequest, key: UUID) -> HttpResponse:
 def pdf_response(document: BillingDocument) -> HttpResponse:
     response = HttpResponse(bytes(document.file), content_type="application/pdf")
     response.headers["Content-Disposition"] = content_disposition_header(True, document.file_name) or "attachment"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Content-Security-Policy"] = FILE_POLICY
     return response
 
 

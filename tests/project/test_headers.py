@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from tests.factories import CompanyFactory, DeliveryFactory, EventFactory, ShopFactory, StaffFactory, UserFactory
+from tests.walk import account_makers, admin_makers, makers_of, put, routes, state_makers
 
 pytestmark = pytest.mark.django_db
 HALF_A_YEAR = 15_768_000
@@ -119,6 +120,33 @@ def test_every_kind_of_answer_is_an_a_plus(
     assert (statuses["405"], statuses["API 413"], statuses["static"]) == (405, 413, 200)
     judged = {name: score(response) for name, response in asked.items()}
     assert {name: lost for name, (points, lost) in judged.items() if points < 100} == {}
+
+
+def test_every_route_is_an_a_plus_for_nobody_and_for_the_fitting_user(
+    over_https: dict[str, Any], client_for: Callable[..., Client]
+) -> None:
+    company = CompanyFactory(with_technical=True)
+    shop = ShopFactory(company=company)
+    claire = UserFactory(company=company)
+    nobody, user, staff = Client(), client_for(claire, fresh=True), client_for(StaffFactory())
+    makers = {
+        **state_makers(company),
+        **account_makers(claire),
+        **admin_makers(shop),
+        **makers_of(company, shop),
+    }
+    judged: dict[str, list[str]] = {}
+    statuses = set()
+    for route in sorted(set(routes(admin=True))):
+        path = put(route, makers)
+        for visitor in (nobody, staff if route.startswith("admin/") else user):
+            answer = visitor.get(path, **over_https)
+            points, lost = score(answer)
+            statuses.add(answer.status_code)
+            if points < 100:
+                judged[f"{path} {answer.status_code}"] = lost
+    assert judged == {}
+    assert {200, 302, 401, 403, 404, 405} <= statuses
 
 
 def test_no_policy_allows_anything_inline(client_for: Callable[..., Client]) -> None:
