@@ -267,12 +267,12 @@ def test_every_route_that_answers_a_page_is_quiet_and_accessible(
         "staff": visit(StaffFactory(language=look.language), **look.options),
     }
     makers = {
-        "sessions/<uuid:key>": lambda: f"sessions/{other.pk}",
         "journal/<uuid:key>/html": lambda: f"{mail_of(shop)}/html",
         **state_makers(shop.company),
         **account_makers(claire),
         **admin_makers(shop),
         **makers_of(shop.company, shop),
+        "sessions/<uuid:key>": lambda: f"sessions/{other.pk}",
     }
     wrong, surprises = [], []
     asked = sorted(set(routes(admin=True)))
