@@ -258,7 +258,7 @@ POSTS: dict[str, Answers] = {
 STAFF: dict[str, tuple[Answer, Answer]] = {
     "admin/": (200, 200),
     "admin/(?P<url>.*)$": (404, 404),
-    "admin/^(?P<app_label>auth|companies|shops|notifications)/$": (200, 200),
+    "admin/^(?P<app_label>auth|companies|notifications|shops)/$": (200, 200),
     "admin/auth/group/": (200, 200),
     "admin/auth/group/<path:object_id>/": (ON, ON),
     "admin/auth/group/<path:object_id>/change/": (200, 200),
