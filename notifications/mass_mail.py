@@ -77,11 +77,11 @@ def question(
     title: str,
     sentence: str,
     action: str = "",
-    threshold: int = THRESHOLD,
+    threshold: int | None = None,
     back: str = "",
     extra: Mapping[str, object] | None = None,
 ) -> HttpResponse | None:
-    """Ask before an action mails more than `threshold` addresses.
+    """Ask before an action mails more than `threshold` addresses (None: more than THRESHOLD).
 
     Args:
         request: the POST that would mail; every field of it is repeated by the question.
@@ -93,7 +93,8 @@ def question(
     Returns:
         The page to show, or None: go on.
     """
-    if audience.addresses <= threshold or _confirmed(request) >= audience.addresses:
+    limit = THRESHOLD if threshold is None else threshold
+    if audience.addresses <= limit or _confirmed(request) >= audience.addresses:
         return None
     fields = [
         (name, value)
