@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.middleware import SessionMiddleware as LibrarySessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -49,7 +50,10 @@ def _ip_address(text: str) -> str | None:
 
 
 class SessionMiddleware(LibrarySessionMiddleware):
-    """Sessions that know the device they belong to, and when it was last there."""
+    """Sessions that know the device they belong to, and when it was last there.
+
+    When one ends, the browser is told to forget what it kept of the pages.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
@@ -63,6 +67,9 @@ class SessionMiddleware(LibrarySessionMiddleware):
         session = session_of(request)
         if session.is_of_a_user and response.status_code < 500:
             session.touch()
+        if session.is_over or (session.is_of_a_user and SESSION_KEY not in session):
+            # Not the cookies: the language and the mark of a known browser stay.
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
 

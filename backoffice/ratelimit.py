@@ -21,7 +21,7 @@ def allow(what: str, who: str, *, limit: int, seconds: int, clock: Callable[[], 
         limit: small: a full window costs that many look-ups.
     """
     window = int(clock()) // seconds
-    key = salted_hmac("backoffice.ratelimit", f"{what} {who}").hexdigest()
+    key = salted_hmac("backoffice.ratelimit", f"{what} {who}", algorithm="sha256").hexdigest()
     return any(cache.add(f"limit:{key}:{window}:{place}", 1, timeout=2 * seconds) for place in range(limit))
 
 

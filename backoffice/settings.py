@@ -264,7 +264,7 @@ USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = "backoffice.formats"
 TIME_ZONE = "Europe/Paris"
-LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_NAME = "__Host-language" if HTTPS else "language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
@@ -285,6 +285,8 @@ SESSION_ENGINE = "companies.sessions"
 # Seconds: the longest a session lives however busy it is, and how long it may stay idle.
 SESSION_COOKIE_AGE = env.int("SESSION_MAX_AGE", default=12 * 3600)
 SESSION_IDLE_TIMEOUT = env.int("SESSION_IDLE_TIMEOUT", default=2 * 3600)
+# Notices may name people and addresses: they wait in the encrypted session, not in a cookie.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # The prefix makes browsers insist on Secure, this host only and the whole site; it needs https.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
@@ -348,6 +350,13 @@ LOGGING = {
     "formatters": {
         "json": {
             "()": structlog.stdlib.ProcessorFormatter,
+            # Lines of libraries say when, where and who as well.
+            "foreign_pre_chain": [
+                structlog.contextvars.merge_contextvars,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,

@@ -129,11 +129,13 @@ def switch_company(request: HttpRequest) -> HttpResponse:
 
 # --- Health ---------------------------------------------------------------------------------------
 
+PLAIN = "text/plain; charset=utf-8"
+
 
 @require_safe
 def livez(request: HttpRequest) -> HttpResponse:
     """The process answers."""
-    return HttpResponse("ok", content_type="text/plain")
+    return HttpResponse("ok", content_type=PLAIN)
 
 
 @require_safe
@@ -142,10 +144,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         applied = MigrationRecorder(connection).applied_migrations()
     except DatabaseError:
-        return HttpResponse("database unreachable", status=503, content_type="text/plain")
+        return HttpResponse("database unreachable", status=503, content_type=PLAIN)
     if not all(leaf in applied for leaf in MigrationLoader(None).graph.leaf_nodes()):
-        return HttpResponse("migrations not applied", status=503, content_type="text/plain")
-    return HttpResponse("ok", content_type="text/plain")
+        return HttpResponse("migrations not applied", status=503, content_type=PLAIN)
+    return HttpResponse("ok", content_type=PLAIN)
 
 
 @require_safe

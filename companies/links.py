@@ -20,7 +20,7 @@ class _SftpTokenGenerator(PasswordResetTokenGenerator):
     key_salt = "companies.links.sftp"
 
     def _make_hash_value(self, account: SftpAccount, timestamp: int) -> str:  # type: ignore[override]
-        waiting = salted_hmac("sftp-secret", account.unrevealed_password or "").hexdigest()
+        waiting = salted_hmac("sftp-secret", account.unrevealed_password or "", algorithm="sha256").hexdigest()
         return f"{account.pk}{account.password_hash}{waiting}{account.email}{timestamp}"
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from . import security, user_agents
 from .audit import Actor
 from .models import LoginRecord, Session, User
+from .reauthentication import ask_again
 from .sessions import session_of
 
 GET_AND_POST = ["GET", "HEAD", "POST"]
@@ -54,6 +55,9 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_http_methods(GET_AND_POST)
 def end(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     session = get_object_or_404(_others(request), pk=key)
+    # Who has stolen a session must not be able to put its owner out of the others.
+    if (elsewhere := ask_again(request)) is not None:
+        return elsewhere
     device = user_agents.describe(session.user_agent)
     if request.method == "POST":
         security.sessions_end(user=_user(request), actor=Actor.of(request), only=session)
@@ -78,6 +82,8 @@ def end(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 @login_required
 @require_http_methods(GET_AND_POST)
 def end_others(request: HttpRequest) -> HttpResponse:
+    if (elsewhere := ask_again(request)) is not None:
+        return elsewhere
     if request.method == "POST":
         ended = security.sessions_end(user=_user(request), actor=Actor.of(request), keep=session_of(request).row)
         messages.success(request, ngettext("%(n)d session fermée.", "%(n)d sessions fermées.", ended) % {"n": ended})

@@ -35,12 +35,14 @@ def stored_key(session_key: str) -> str:
 class SessionStore(SessionBase):
     """Database sessions whose row also says whose it is, since when, from where and with what.
 
-    `device` is what the row says of the visitor; `backoffice.middleware.SessionMiddleware` fills it.
+    `device` is what the row says of the visitor; `backoffice.middleware.SessionMiddleware` fills it. `is_over` says
+    that the cookie belongs to a session that has ended.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         self.row: Session | None = None
+        self.is_over = False
         self.device: dict[str, Any] = {}
 
     @classmethod
@@ -70,6 +72,7 @@ class SessionStore(SessionBase):
             row.delete()
             row = None
         if row is None:
+            self.is_over = bool(self.session_key)
             self._session_key = None
             return {}
         self.row = row
@@ -125,6 +128,17 @@ class SessionStore(SessionBase):
             if not must_create:
                 raise UpdateError from None
             raise
+
+    def renew(self) -> None:
+        """Give the same session another cookie; the former one opens nothing any more.
+
+        Unlike `cycle_key` this keeps the row, and so its age: a proof of identity makes no session younger.
+        """
+        if self.session_key is None:
+            return
+        former, self._session_key = self.session_key, self._get_new_session_key()  # type: ignore[attr-defined]
+        Session.objects.filter(key=stored_key(former)).update(key=stored_key(self._session_key))
+        self.modified = True
 
     @property
     def is_of_a_user(self) -> bool:

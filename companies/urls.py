@@ -13,6 +13,7 @@ from django.urls import path
 from backoffice.views import gone
 
 from . import account_views, passkeys, session_views, user_views, views
+from .reauthentication import renewing
 
 # --- Log-in, log-out, second factor ---------------------------------------------------------------
 
@@ -20,13 +21,13 @@ urlpatterns = [
     path("accounts/login/", allauth_views.login, name="account_login"),
     path("accounts/logout/", allauth_views.logout, name="account_logout"),
     path("accounts/inactive/", allauth_views.account_inactive, name="account_inactive"),
-    path("accounts/reauthenticate/", allauth_views.reauthenticate, name="account_reauthenticate"),
+    path("accounts/reauthenticate/", renewing(allauth_views.reauthenticate), name="account_reauthenticate"),
     # The library links to these two names; nothing answers there.
     path("accounts/signup/", gone, name="account_signup"),
     path("accounts/email/", gone, name="account_email"),
     path("accounts/mfa/", mfa_views.index, name="mfa_index"),
     path("accounts/mfa/authenticate/", passkeys.authenticate, name="mfa_authenticate"),
-    path("accounts/mfa/reauthenticate/", mfa_views.reauthenticate, name="mfa_reauthenticate"),
+    path("accounts/mfa/reauthenticate/", renewing(mfa_views.reauthenticate), name="mfa_reauthenticate"),
     path("accounts/mfa/totp/activate/", totp_views.activate_totp, name="mfa_activate_totp"),
     path("accounts/mfa/totp/deactivate/", totp_views.deactivate_totp, name="mfa_deactivate_totp"),
     path("accounts/mfa/recovery-codes/", recovery_views.view_recovery_codes, name="mfa_view_recovery_codes"),
@@ -43,7 +44,11 @@ urlpatterns = [
     path("accounts/mfa/passkeys/", passkeys.listing, name="mfa_list_webauthn"),
     path("accounts/mfa/passkeys/add/", passkeys.add, name="mfa_add_webauthn"),
     path("accounts/mfa/passkeys/login/", passkeys.login, name="mfa_login_webauthn"),
-    path("accounts/mfa/passkeys/reauthenticate/", passkeys.reauthenticate, name="mfa_reauthenticate_webauthn"),
+    path(
+        "accounts/mfa/passkeys/reauthenticate/",
+        renewing(passkeys.reauthenticate),
+        name="mfa_reauthenticate_webauthn",
+    ),
     path("accounts/mfa/passkeys/<int:pk>/rename/", passkeys.rename, name="mfa_edit_webauthn"),
     path("accounts/mfa/passkeys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
 ]

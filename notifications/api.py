@@ -149,6 +149,7 @@ class ProblemMiddleware:
         request.COOKIES = {}
         with translation.override(language_of(request)):
             try:
+                _check_scheme(request)
                 # Here already: others turn the header into a number without a look at it.
                 _check_length(request)
             except Problem as problem:
@@ -439,6 +440,16 @@ def _raw_body(request: HttpRequest) -> bytes:
     if stated and len(raw) < wanted:
         raise Problem(400, _("Le contenu n'est pas arrivé en entier."))
     return raw
+
+
+def _check_scheme(request: HttpRequest) -> None:
+    """Raises Problem (403) for plain http where pages would be sent on to https.
+
+    A program that followed a redirection would go on sending its token in clear, and nobody would notice.
+    """
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        log.warning("api_over_http", path=request.path, token_sent="Authorization" in request.headers)
+        raise Problem(403, _("L'API ne répond qu'en https. Un jeton envoyé en http a été lisible : remplacez-le."))
 
 
 def _check_length(request: HttpRequest) -> None:

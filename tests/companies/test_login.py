@@ -2,17 +2,22 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import time_machine
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from companies import links, services
 from companies.audit import Actor
 from companies.models import AuditEntry, SftpAccount, User
 from notifications.models import Event
-from tests.factories import PASSWORD, CompanyFactory, UserFactory
+from tests.factories import PASSWORD, CompanyFactory, SftpAccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -248,3 +253,81 @@ def test_secrets_stay_out_of_caches_and_referrers(client: Client) -> None:
     response = client.post(path_of(links.make_sftp_link(sftp_account())))
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["Referrer-Policy"] == "same-origin"
+
+
+# --- What the pages and the product come with -------------------------------------------------------
+
+
+def test_password_fields_are_masked_and_welcome_password_managers(client_for: ClientFor) -> None:
+    user = UserFactory()
+    pages = {
+        reverse("account_login"): (Client(), ["current-password"]),
+        path_of(links.make_password_link(UserFactory())): (Client(), ["new-password"] * 2),
+        reverse("account_change_password"): (client_for(user), ["current-password", "new-password", "new-password"]),
+        reverse("account"): (client_for(user), ["current-password"]),
+        reverse("account_reauthenticate"): (client_for(user), ["current-password"]),
+    }
+    for path, (browser, expected) in pages.items():
+        body = browser.get(path).content.decode()
+        fields = [field for field in re.findall(r"<input[^>]*>", body) if re.search(r'name="[^"]*password', field)]
+        assert [re.search(r'autocomplete="([^"]*)"', field)[1] for field in fields] == expected, path  # type: ignore[index]
+        assert all('type="password"' in field and " value=" not in field for field in fields), path
+
+
+def test_no_script_forbids_pasting() -> None:
+    scripts = "".join(path.read_text() for path in (Path(settings.BASE_DIR) / "static").glob("*.js"))
+    assert not re.search(r"[\"']paste[\"']|onpaste|clipboardData", scripts)
+
+
+@pytest.mark.parametrize(
+    "password", [" espaces autour, gardés ", "Majuscules ET minuscules", "e\u0301te\u0301 à Séoul 서울 " * 9]
+)
+def test_a_password_counts_exactly_as_it_was_typed(password: str) -> None:
+    user = UserFactory(login="claire")
+    client = Client()
+    path = path_of(links.make_password_link(user))
+    client.post(path, {"password": password, "password_again": password})
+    client.logout()
+    assert log_in(Client(), "claire", password) == "claire"
+    for other in (password.strip(), password.lower(), password[:72], password[:-1]):
+        if other != password:
+            assert log_in(Client(), "claire", other) == ""
+
+
+def test_a_password_stays_good(client_for: ClientFor) -> None:
+    """Nobody has to change one that still holds."""
+    UserFactory(login="claire")
+    User.objects.update(date_joined=timezone.now() - timedelta(days=3650))
+    with time_machine.travel(timezone.now() + timedelta(days=3650)):
+        client = Client()
+        assert log_in(client, "claire") == "claire"
+        assert client.get(reverse("account")).status_code == 200
+
+
+def test_the_product_comes_without_accounts() -> None:
+    """What migrations make is there; a log-in is not."""
+    assert not User.objects.exists()
+    for login in ("admin", "root", "sa", "administrateur", "demo", "test"):
+        for password in (login, "admin", "password", ""):
+            assert log_in(Client(), login, password) == ""
+
+
+def test_every_link_is_good_for_its_own_purpose_only() -> None:
+    user = UserFactory()
+    account = SftpAccountFactory(company=user.company)
+    tokens = {
+        name: path_of(make).rstrip("/").rpartition("/")[2]
+        for name, make in (
+            ("account_set_password", links.make_password_link(user)),
+            ("account_login_link", links.make_login_link(user)),
+            ("sftp_reveal", links.make_sftp_link(account)),
+        )
+    }
+    readers = {
+        "account_set_password": links.user_for_password_token,
+        "account_login_link": links.user_for_login_token,
+        "sftp_reveal": links.sftp_account_for_token,
+    }
+    opened = {(made, read) for made, token in tokens.items() for read, reader in readers.items() if reader(token)}
+    assert {pair for pair in opened if pair[0] != pair[1]} == set()
+    assert ("account_set_password", "account_set_password") in opened and ("account_login_link",) * 2 in opened

@@ -359,6 +359,33 @@ def test_a_used_code_is_refused_by_a_second_process(
     assert answers == ["taken", "refused"]
 
 
+def test_a_code_lives_thirty_seconds(claire: User) -> None:
+    secret = "JBSWY3DPEHPK3PXP"
+    TOTP.activate(claire, secret)
+    factor = Authenticator.objects.get(type="totp").wrap()
+    step = timezone.now().replace(second=0, microsecond=0)
+    with time_machine.travel(step, tick=False):
+        code = code_of(secret)
+    for seconds in (-1, 30):
+        with time_machine.travel(step + timedelta(seconds=seconds), tick=False):
+            assert not factor.validate_code(code)
+    with time_machine.travel(step + timedelta(seconds=29), tick=False):
+        assert factor.validate_code(code)
+
+
+def test_a_recovery_code_opens_once_and_is_not_to_be_guessed(claire: User) -> None:
+    TOTP.activate(claire, "JBSWY3DPEHPK3PXP")
+    codes = RecoveryCodes.activate(claire).get_unused_codes()
+    assert len(set(codes)) == 10
+    assert all(len(code) >= 8 and code.isdigit() for code in codes), "26 bits; 20 are asked for"
+    other = RecoveryCodes.activate(UserFactory()).get_unused_codes()
+    assert not set(codes) & set(other)
+    factor = Authenticator.objects.get(user=claire, type="recovery_codes").wrap()
+    assert [factor.validate_code(codes[0]) for _time in range(2)] == [True, False]
+    again = Authenticator.objects.get(user=claire, type="recovery_codes").wrap()
+    assert not again.validate_code(codes[0]), "and it is stored"
+
+
 def test_secrets_of_second_factors_are_encrypted_where_they_lie(claire: User) -> None:
     secret = "JBSWY3DPEHPK3PXP"
     TOTP.activate(claire, secret)

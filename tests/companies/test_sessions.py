@@ -201,10 +201,17 @@ def test_the_page_lists_each_session_in_words_and_marks_the_one_at_hand() -> Non
     assert body.index("Cette session") < body.index("Safari sur iPhone"), "the one at hand stands first"
 
 
+def prove(client: Client) -> None:
+    """Give the password once more."""
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    assert is_in(client)
+
+
 def test_one_session_ends_after_a_question_and_the_history_keeps_it() -> None:
     user = UserFactory()
     there, here = log_in(user, agent=IPHONE), log_in(user)
     url = reverse("account_session_end", args=[row_of(there).pk])
+    prove(here)
     assert "Safari sur iPhone" in here.get(url).content.decode()
     assert is_in(there), "looking ends nothing"
     assert "est fermée" in here.post(url, follow=True).content.decode()
@@ -217,6 +224,7 @@ def test_all_others_end_at_once() -> None:
     user, somebody = UserFactory(), UserFactory()
     others = [log_in(user) for _ in range(3)]
     stranger, here = log_in(somebody), log_in(user)
+    prove(here)
     answer = here.post(reverse("account_sessions_end_others"), follow=True)
     assert "3 sessions fermées" in answer.content.decode()
     assert [is_in(client) for client in (*others, stranger, here)] == [False, False, False, True, True]
@@ -224,11 +232,61 @@ def test_all_others_end_at_once() -> None:
 
 def test_nobody_ends_somebody_elses_session_or_the_own_one_here() -> None:
     stranger, here = log_in(UserFactory()), log_in(UserFactory())
+    prove(here)
     for client in (stranger, here):
         url = reverse("account_session_end", args=[row_of(client).pk])
         assert here.post(url).status_code == 404
     assert is_in(stranger)
     assert is_in(here)
+
+
+def test_ending_sessions_asks_who_one_is_first() -> None:
+    user = UserFactory()
+    there, here = log_in(user, agent=IPHONE), log_in(user)
+    one, all_others = reverse("account_session_end", args=[row_of(there).pk]), reverse("account_sessions_end_others")
+    for url in (one, all_others):
+        assert here.get(url).headers["Location"].startswith("/accounts/reauthenticate/?next=")
+        assert here.post(url).headers["Location"] == url, "its page opens again and asks"
+    assert is_in(there)
+
+
+def test_a_proof_of_identity_gives_a_new_cookie_and_ends_the_former_one() -> None:
+    client, thief = log_in(UserFactory()), Client()
+    former, row = cookie(client), row_of(client)
+    prove(client)
+    thief.cookies[live_settings.SESSION_COOKIE_NAME] = former
+    assert cookie(client) != former
+    assert not is_in(thief)
+    now = row_of(client)
+    assert (now.pk, now.created_at) == (row.pk, row.created_at), "it is no younger for that"
+
+
+def test_a_wrong_proof_leaves_the_cookie() -> None:
+    client = log_in(UserFactory())
+    former = cookie(client)
+    client.post(reverse("account_reauthenticate"), {"password": "faux"})
+    assert cookie(client) == former and is_in(client)
+
+
+def test_a_browser_whose_session_ends_is_told_to_forget_its_pages() -> None:
+    ended = '"cache", "storage"'
+    client, other = log_in(UserFactory()), log_in(UserFactory())
+    assert "Clear-Site-Data" not in client.get("/account/").headers
+    assert client.post(reverse("account_logout")).headers["Clear-Site-Data"] == ended
+    Session.objects.all().delete()
+    assert other.get("/account/").headers["Clear-Site-Data"] == ended
+    assert "Clear-Site-Data" not in Client().get(reverse("account_login")).headers
+
+
+def test_notices_wait_in_the_session_and_not_in_a_cookie() -> None:
+    client = log_in(UserFactory(email="claire@lumiere.example"))
+    client.post(reverse("account_change_password"), {
+        "current_password": PASSWORD, "password": "cheval-agrafe-pile-correcte", "password_again": "cheval-agrafe-pile-correcte"
+    })  # fmt: skip
+    assert set(client.cookies) <= {
+        live_settings.SESSION_COOKIE_NAME, live_settings.CSRF_COOKIE_NAME, live_settings.DEVICE_COOKIE_NAME
+    }  # fmt: skip
+    assert "Votre mot de passe est changé" in client.get("/account/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -533,6 +533,22 @@ def test_a_defect_is_a_500_that_tells_nothing(platform: Caller, monkeypatch: pyt
     assert b"secret" not in response.content
 
 
+@pytest.mark.parametrize("path", [EVENTS, DELIVERIES, "/api/v1/nothing"])
+def test_over_plain_http_it_refuses_and_leads_nowhere(platform: Caller, settings: Any, path: str) -> None:
+    """A redirection would hide that the token travels in clear; a page may redirect, a program must notice."""
+    settings.SECURE_SSL_REDIRECT = True
+    answer = platform.get(path)
+    assert answer.status_code == 403
+    assert "Location" not in answer.headers
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "remplacez-le" in answer.json()["detail"]
+    assert "replace it" in platform.get(path, language="en").json()["detail"]
+    assert not Event.objects.exists()
+    secure = platform.client.get(path, secure=True, headers=platform._headers("fr"))
+    assert secure.status_code in (200, 404, 405)
+    assert Client().get("/accounts/login/").headers["Location"].startswith("https://")
+
+
 def test_problems_speak_the_callers_language(settings: Any) -> None:
     french = problem(Client().get("/api/x"), 404)
     assert french["title"] == "Introuvable"

@@ -1,6 +1,7 @@
 """Sending for real over SMTP: what arrives is what the tables say, and what becomes of failures."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from companies.models import SftpAccount, User
 from notifications import dispatch, selectors
 from notifications.models import Attempt, Delivery
 from notifications.services import delivery_requeue, delivery_resend, publish
+from tests.endpoints import Authority, Endpoint
 from tests.factories import (
     CompanyFactory,
     DeliveryFactory,
@@ -91,6 +93,22 @@ def test_a_transient_refusal_is_tried_again_with_the_same_message_id(smtp_server
     (mail,) = smtp_server.received
     assert str(row.pk) in mail.message["Message-ID"]
     assert list(row.attempts.values_list("number", "outcome")) == [(1, "transient"), (2, "sent")]
+
+
+@pytest.mark.parametrize("names", [("other.example",), ("127.0.0.1",)])
+def test_a_mail_server_whose_certificate_nobody_vouches_for_gets_no_mail(
+    tmp_path: Path, settings: Any, capsys: Any, names: tuple[str, ...]
+) -> None:
+    row = DeliveryFactory()
+    with Endpoint(tls=Authority(tmp_path).server(*names)) as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.EMAIL_USE_SSL, settings.EMAIL_USE_TLS = True, False
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "platform", "smtp-password"
+        assert deliver(capsys=capsys) == "sent=0 retry=1 dead=0"
+        assert server.requests == []
+    row.refresh_from_db()
+    assert "certificate verify failed" in row.error
 
 
 def test_a_lost_reply_makes_a_duplicate_that_can_be_recognised(smtp_server: SmtpServer, capsys: Any) -> None:

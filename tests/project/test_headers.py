@@ -118,6 +118,12 @@ def test_every_kind_of_answer_is_an_a_plus(
     statuses = {name: response.status_code for name, response in asked.items()}
     assert (statuses["page"], statuses["403"], statuses["404"], statuses["500"]) == (200, 403, 404, 500)
     assert (statuses["405"], statuses["API 413"], statuses["static"]) == (405, 413, 200)
+    types = {name: response.headers.get("Content-Type", "") for name, response in asked.items()}
+    bodies = {name for name, response in asked.items() if response.streaming or response.content}
+    assert {name for name in bodies if not types[name]} == set()
+    assert {
+        name: of for name, of in types.items() if of.startswith("text/") and "charset=utf-8" not in of.replace('"', "")
+    } == {}
     judged = {name: score(response) for name, response in asked.items()}
     assert {name: lost for name, (points, lost) in judged.items() if points < 100} == {}
 
@@ -143,10 +149,37 @@ def test_every_route_is_an_a_plus_for_nobody_and_for_the_fitting_user(
             answer = visitor.get(path, **over_https)
             points, lost = score(answer)
             statuses.add(answer.status_code)
+            kind = answer.headers.get("Content-Type", "")
+            if kind.startswith("text/") and "charset=utf-8" not in kind:
+                judged[f"{path} {answer.status_code} type"] = [kind]
             if points < 100:
                 judged[f"{path} {answer.status_code}"] = lost
     assert judged == {}
     assert {200, 302, 401, 403, 404, 405} <= statuses
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/", "/static/admin/", "/static/admin/css/", "/.git/config", "/.git/HEAD", "/.env",
+        "/static/../.env", "/static/%2e%2e/.env", "/static/..%2f.env", "/static/%252e%252e/.env", "/static//etc/passwd",
+        "/var/backoffice.sqlite3", "/backoffice/settings.py", "/requirements.txt", "/docs/", "/media/",
+    ],
+)  # fmt: skip
+def test_no_folder_no_repository_and_no_file_of_the_program_is_served(path: str) -> None:
+    response = Client().get(path)
+    assert response.status_code == 404
+    assert b"Index of" not in response.content and b"SECRET_KEY" not in response.content
+
+
+def test_what_a_proxy_may_say_is_not_believed_of_anybody_else(client_for: Callable[..., Client]) -> None:
+    """Without trusted proxies X-Forwarded-… is what a visitor typed."""
+    said = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https", "x-forwarded-for": "127.0.0.1"}
+    answer = Client().get("/", headers={**said, "x-real-ip": "127.0.0.1"})
+    assert answer.headers["Location"] == "/accounts/login/?next=/"
+    assert "Strict-Transport-Security" not in answer.headers
+    outside = {"headers": {**said, "host": "localhost"}, "REMOTE_ADDR": "192.0.2.1"}
+    assert Client().get("/metrics", **outside).status_code == 404
 
 
 def test_no_policy_allows_anything_inline(client_for: Callable[..., Client]) -> None:

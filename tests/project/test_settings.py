@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import global_settings, settings
+from django.utils.module_loading import import_string
 
 ROOT = Path(settings.BASE_DIR)
 GOOD = {
@@ -77,16 +78,62 @@ def test_the_scheme_of_base_url_alone_decides_secure_cookies(base_url: str, secu
 @pytest.mark.parametrize(
     ("base_url", "names"),
     [
-        ("http://localhost:8000", ("session", "csrf", "device")),
-        ("https://b.example", ("__Host-session", "__Host-csrf", "__Host-device")),
+        ("http://localhost:8000", ("session", "csrf", "device", "language")),
+        ("https://b.example", ("__Host-session", "__Host-csrf", "__Host-device", "__Host-language")),
     ],
 )
 def test_cookies_are_tied_to_the_host_under_https(base_url: str, names: tuple[str, ...]) -> None:
     """A browser takes a __Host- cookie only when it is Secure, for the whole site and for no other host."""
-    found = "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.DEVICE_COOKIE_NAME"
+    found = "settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.DEVICE_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME"
     assert evaluate(found, **GOOD, BASE_URL=base_url).stdout.strip() == repr(names)
     found = "settings.SESSION_COOKIE_SAMESITE, settings.CSRF_COOKIE_SAMESITE"
     assert evaluate(found, **GOOD, BASE_URL=base_url).stdout.strip() == "('Lax', 'Lax')"
+
+
+def test_no_other_cookie_is_written() -> None:
+    """Notices wait in the session; each cookie the product sets itself has its name from the settings."""
+    found = "settings.MESSAGE_STORAGE"
+    assert evaluate(found, **GOOD).stdout.strip() == "'django.contrib.messages.storage.session.SessionStorage'"
+    written = {
+        f"{path.relative_to(ROOT)}:{ast.unparse(node.args[0])}"
+        for app in ("backoffice", "companies", "notifications", "shops")
+        for path in (ROOT / app).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "set_cookie"
+    }
+    assert written == {"backoffice/views.py:settings.LANGUAGE_COOKIE_NAME", "companies/logins.py:DEVICE_COOKIE"}
+
+
+def test_unless_told_otherwise_it_runs_as_in_production() -> None:
+    found = "settings.DEBUG, settings.MFA_REQUIRED, settings.IPN_ALLOW_PRIVATE_NETWORKS, settings.TRUSTED_PROXY_COUNT"
+    told = {
+        **GOOD,
+        "DEBUG": "",
+        "MFA_REQUIRED": "true",
+        "IPN_ALLOW_PRIVATE_NETWORKS": "false",
+        "TRUSTED_PROXY_COUNT": "0",
+    }
+    assert evaluate(found, **told).stdout.strip() == "(False, True, False, 0)"
+
+
+def test_passwords_are_hashed_as_slowly_as_is_recommended_today() -> None:
+    """At least 600,000 rounds of PBKDF2 with SHA-256, the recommendation of OWASP's Password Storage Cheat Sheet."""
+    assert evaluate("hasattr(settings, 'PASSWORD_HASHERS')", **GOOD).stdout.strip() == "False"
+    first = import_string(global_settings.PASSWORD_HASHERS[0])()
+    assert (first.algorithm, first.iterations >= 600_000) == ("pbkdf2_sha256", True)
+
+
+def test_logs_go_to_standard_error_and_nowhere_else() -> None:
+    found = "settings.LOGGING['handlers'], settings.LOGGING['root']['handlers'], sorted(settings.LOGGING['loggers'])"
+    handlers = {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}}
+    assert evaluate(found, **GOOD).stdout.strip() == repr((handlers, ["stderr"], ["django_structlog"]))
+
+
+def test_nothing_of_development_is_installed_in_production() -> None:
+    apps = ast.literal_eval(evaluate("settings.INSTALLED_APPS", **GOOD).stdout)
+    assert not [app for app in apps if re.search(r"debug|test|silk|extensions|browsable", app)]
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
+    assert not [name for name in ("pytest", "debug-toolbar", "ipython", "playwright", "mypy", "ruff") if name in pinned]
 
 
 @pytest.mark.parametrize(

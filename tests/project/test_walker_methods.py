@@ -60,6 +60,7 @@ NOTHING: Answers = (404, 404, 404, 404, 404, 404)
 GETS: dict[str, Answers] = {
     **EXPECTED,
     # With the identity just proved these open.
+    "account/sessions/end-others/": (LOGIN, 200, 200, 200, 200, 200),
     "settings/company/api-tokens/new/": ADMIN_FORM_OF_OWN,
     "settings/company/api-tokens/<int:key>/replace/": ADMIN_FORM,
     "settings/shops/<str:site_id>/keys/<slug:name>/": ADMIN_FORM,
@@ -557,6 +558,7 @@ PROVEN = [
     "settings/company/api-tokens/<int:key>/replace/",
     "settings/shops/<str:site_id>/keys/<slug:name>/",
     "settings/shops/<str:site_id>/keys/<slug:name>/show/",
+    "account/sessions/end-others/",
     "accounts/mfa/totp/activate/",
     "accounts/mfa/passkeys/add/",
     "accounts/mfa/passkeys/<int:pk>/rename/",
