@@ -56,6 +56,10 @@ def got_in(answer: Any) -> bool:
     return answer.status_code == 302
 
 
+def path_of(link: str) -> str:
+    return re.sub(r"^https?://[^/]+", "", link)
+
+
 def is_in(client: Client) -> bool:
     return get_user(client).is_authenticated  # type: ignore[arg-type]
 
@@ -357,6 +361,15 @@ def test_a_used_code_is_refused_by_a_second_process(
         process = start_process("-c", CHECK_CODE, code)
         answers.append(process.communicate(timeout=60)[0].split()[-1])
     assert answers == ["taken", "refused"]
+
+
+def test_no_link_gets_past_the_second_factor(claire: User) -> None:
+    TOTP.activate(claire, "JBSWY3DPEHPK3PXP")
+    by_operator, by_reset = Client(), Client()
+    assert by_operator.post(path_of(links.make_login_link(claire))).headers["Location"] == reverse("mfa_authenticate")
+    by_reset.post(path_of(links.make_password_link(claire)), {"password": NEW, "password_again": NEW})
+    assert not is_in(by_operator) and not is_in(by_reset)
+    assert guess("claire", NEW).headers["Location"] == reverse("mfa_authenticate")
 
 
 def test_a_code_lives_thirty_seconds(claire: User) -> None:

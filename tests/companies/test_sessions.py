@@ -60,6 +60,14 @@ def test_the_table_holds_neither_the_cookie_nor_what_the_session_remembers() -> 
     assert row_of(client).session_data.startswith("test:"), "the key it is encrypted under, for rotation"
 
 
+def test_a_cookie_is_not_to_be_guessed() -> None:
+    """32 signs of 36: 165 bits of the system's generator."""
+    drawn = {SessionStore()._get_new_session_key() for _number in range(500)}
+    assert len(drawn) == 500
+    assert all(len(key) == 32 for key in drawn)
+    assert len(set("".join(drawn))) == 36
+
+
 def test_a_session_of_a_lost_key_is_no_session() -> None:
     client = log_in(UserFactory())
     Session.objects.update(session_data="verschollen:AAAA")

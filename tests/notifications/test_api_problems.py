@@ -111,6 +111,35 @@ def _ask(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (["Content-Length: 6", "Transfer-Encoding: chunked"], b"0\r\n\r\nX"),
+        (["Transfer-Encoding: chunked", "Content-Length: 4"], b"2\r\n{}\r\n0\r\n\r\n"),
+        (["Transfer-Encoding: xchunked"], b"0\r\n\r\n"),
+        (["Content-Length: 2", "Content-Length: 40"], b"{}"),
+        (["Content-Length: +2"], b"{}"),
+        (["Transfer-Encoding : chunked"], b"0\r\n\r\n"),
+    ],
+)
+def test_a_request_whose_end_two_programs_could_see_differently_hides_no_second_one(
+    server: int, headers: list[str], body: bytes
+) -> None:
+    """Request smuggling: what stands behind such a body is not answered as a request of its own."""
+    hidden = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    start = ["POST /api/v1/events HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers, "", ""]
+    with socket.create_connection(("127.0.0.1", server), timeout=30) as connection:
+        connection.sendall("\r\n".join(start).encode() + body + hidden)
+        connection.shutdown(socket.SHUT_WR)
+        said = b""
+        with contextlib.suppress(OSError):
+            while piece := connection.recv(65536):
+                said += piece
+    assert said.count(b"HTTP/1.1 ") == 1, said
+    assert b"HTTP/1.1 200" not in said
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_real_server_answers_errors_with_problems(server: int) -> None:
     ShopFactory(site_id="10000001")
     _token, text = tokens.token_create(name="essai", company=None, actor=_actor())

@@ -106,6 +106,14 @@ def test_a_screen_has_one_heading_a_main_landmark_and_a_skip_link(client_for: Cl
     assert '<a class="skip-link" href="#content">' in html
 
 
+def test_the_way_out_is_on_every_page(client_for: ClientFor) -> None:
+    user, staff = client_for(UserFactory()), client_for(StaffFactory())
+    for browser, names in ((user, SCREENS), (staff, ["admin:index", "admin:companies_company_changelist"])):
+        for name in names:
+            body = browser.get(reverse(name)).content.decode()
+            assert 'action="/accounts/logout/"' in body or 'action="/admin/logout/"' in body, name
+
+
 def test_pages_stay_out_of_shared_caches(client_for: ClientFor) -> None:
     assert client_for(UserFactory()).get("/account/").headers["Cache-Control"] == "no-store"
 
