@@ -125,6 +125,7 @@ NO_CHANGES = (
     "rule.tested",
     "sftp_account.revealed",
     "user.invited",
+    "user.locked",
     "user.login_link",
     "user.sessions_ended",
     "user.view_as_ended",

@@ -303,7 +303,7 @@ class ApiTokenForm(forms.ModelForm):
     """A new token; without a company it speaks for the whole platform."""
 
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("portée"),
+        label=gettext_lazy("Portée"),
         choices=ApiToken.Scope.choices,
         initial=ApiToken.Scope.values,
         widget=forms.CheckboxSelectMultiple,
