@@ -37,6 +37,7 @@ APPS = ("backoffice", "companies", "notifications", "shops")
 UPLOAD = "/admin/shops/billingdocument/upload/"
 DRAFTS = "/admin/shops/billingdocument/drafts/"
 CSV = b"description,quantity,unit_price\nConseil,2,5\n"
+POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 
 
@@ -114,7 +115,7 @@ def test_a_file_is_saved_not_shown_and_by_nobody_else(
     assert response.headers["Content-Type"] == "application/pdf"
     assert response.headers["Content-Disposition"].startswith('attachment; filename="F2026-')
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert response.headers["Content-Security-Policy"] == POLICY
     assert "no-store" in response.headers["Cache-Control"]
     elsewhere = ShopFactory(company=shop.company)
     strangers = [
@@ -138,7 +139,7 @@ def test_a_file_of_the_team_is_saved_not_shown(name: str, shop: Shop, client_for
     assert response.headers["Content-Type"] == "application/pdf"
     assert response.headers["Content-Disposition"].startswith("attachment; filename=")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert response.headers["Content-Security-Policy"] == POLICY
     assert client_for(UserFactory(company=shop.company)).get(path).status_code in (302, 403, 404)
     assert client_for(StaffFactory(is_superuser=False)).get(path).status_code == 403
 
