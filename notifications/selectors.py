@@ -424,8 +424,7 @@ def api_tokens(company: Company, *, q: str = "", state: str = "") -> QuerySet[Ap
     found = ApiToken.objects.filter(company=company).select_related("created_by")
     if q:
         by = Q(created_by__login__icontains=q) | Q(created_by__last_name__icontains=q)
-        # Somebody who pastes a whole token finds it by its beginning.
-        found = found.filter(Q(name__icontains=q) | Q(prefix__icontains=q[: ApiToken.SHOWN]) | by)
+        found = found.filter(Q(name__icontains=q) | Q(prefix__icontains=q) | by)
     now = timezone.now()
     conditions = {
         ApiToken.State.REVOKED: Q(revoked_at__isnull=False),

@@ -1,6 +1,7 @@
 """Paramétrage > Société > Jetons d'API: the list, making one, replacing one, revoking one."""
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -22,6 +23,7 @@ from companies.reauthentication import ask_again
 from companies.selectors import ordered
 
 from . import exports, selectors, tokens
+from .api_auth import TOKEN_MARK
 from .models import ApiToken
 from .token_forms import LifetimeForm, TokenForm, TokensFilter
 
@@ -48,6 +50,9 @@ def listing(request: CompanyRequest) -> HttpResponseBase:
     _ensure_whole(request)
     asked = TokensFilter(request.GET)
     wanted = asked.values()
+    if wanted["q"].startswith(TOKEN_MARK) and len(wanted["q"]) > ApiToken.SHOWN:
+        # A whole token was pasted: its beginning finds it, and the rest shall not stay in the address.
+        return redirect(f"{request.path}?{urlencode({'q': wanted['q'][: ApiToken.SHOWN]})}")
     found = selectors.api_tokens(request.company, **wanted)
     found = ordered(found, sort_key(request, selectors.TOKEN_SORTS, default="-created_at"))
     if request.GET.get("format") == "csv":

@@ -301,9 +301,11 @@ def test_search_and_states_find_exactly_theirs(page: Client, company: Company) -
     ).index("un-actif")
 
 
-def test_a_pasted_token_finds_itself(page: Client) -> None:
+def test_a_pasted_token_finds_itself_and_does_not_stay_in_the_address(page: Client) -> None:
     token, secret = made(page, name="perdu")
-    assert f"/settings/company/api-tokens/{token.pk}/" in text(page.get(LIST, {"q": secret}))
+    answer = page.get(LIST, {"q": secret})
+    assert answer.headers["Location"] == f"{LIST}?q={token.prefix}"
+    assert f"/settings/company/api-tokens/{token.pk}/" in text(page.get(answer.headers["Location"]))
 
 
 def test_an_empty_list_leads_to_the_first_token(page: Client) -> None:
