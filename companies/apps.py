@@ -10,9 +10,7 @@ def _guard_history(sender: AppConfig, using: str, **kwargs: Any) -> None:
 
     from . import history_guard
 
-    # The tables may be missing while the migrations are walked back.
-    if "companies_sealedentry" in connections[using].introspection.table_names():
-        history_guard.install(connections[using])
+    history_guard.GUARD.look_after(connections[using])
 
 
 class CompaniesConfig(AppConfig):

@@ -11,9 +11,7 @@ def _guard_billing(sender: AppConfig, using: str, **kwargs: Any) -> None:
 
     from .billing import guard
 
-    # The tables may be missing while the migrations are walked back.
-    if set(guard.TABLES) <= set(connections[using].introspection.table_names()):
-        guard.install(connections[using])
+    guard.GUARD.look_after(connections[using])
 
 
 class ShopsConfig(AppConfig):

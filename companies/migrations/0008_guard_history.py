@@ -43,11 +43,11 @@ def _fill(apps: Any, schema_editor: Any) -> None:
 
 
 def _guard(apps: Any, schema_editor: Any) -> None:
-    history_guard.install(schema_editor.connection)
+    history_guard.GUARD.install(schema_editor.connection)
 
 
 def _lift(apps: Any, schema_editor: Any) -> None:
-    for statement in history_guard.removal(schema_editor.connection.vendor):
+    for statement in history_guard.GUARD.removal(schema_editor.connection.vendor):
         schema_editor.execute(statement)
 
 

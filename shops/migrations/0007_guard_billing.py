@@ -8,11 +8,11 @@ from shops.billing import guard
 
 
 def _guard(apps: Any, schema_editor: Any) -> None:
-    guard.install(schema_editor.connection)
+    guard.GUARD.install(schema_editor.connection)
 
 
 def _lift(apps: Any, schema_editor: Any) -> None:
-    for statement in guard.removal(schema_editor.connection.vendor):
+    for statement in guard.GUARD.removal(schema_editor.connection.vendor):
         schema_editor.execute(statement)
 
 

@@ -105,7 +105,7 @@ def test_emptying_the_whole_database_still_works_and_leaves_the_guard() -> None:
     entry()
     call_command("flush", interactive=False, verbosity=0)
     assert not AuditEntry.objects.exists()
-    assert history_guard.is_installed(connection)
+    assert history_guard.GUARD.is_installed(connection)
 
 
 def test_accounts_and_companies_with_a_history_stay() -> None:
@@ -152,7 +152,7 @@ def test_what_the_owner_of_the_database_does_behind_the_guard_shows(statement: s
     key = entry().pk
     entry()
     seals.seal_entries()
-    with history_guard.lifted(connection), connection.cursor() as cursor:
+    with history_guard.GUARD.lifted(connection), connection.cursor() as cursor:
         cursor.execute(statement.format(key=key))
     assert told.format(key=key) in verified()[1]
 

@@ -83,10 +83,9 @@ def test_sql_is_written_by_the_framework_but_for_triggers_and_locks() -> None:
         if ast.unparse(call.func) == "cursor.execute"
     }
     assert found == {
-        "companies/history_guard.py",
+        "backoffice/triggers.py",
         "companies/seals.py",
         "notifications/call_worker.py",
-        "shops/billing/guard.py",
     }
     locks = {
         ast.unparse(call)

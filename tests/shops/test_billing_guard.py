@@ -12,7 +12,8 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from companies.audit import Actor
 from notifications.models import Event
-from shops.billing import guard, services
+from shops.billing import services
+from shops.billing.guard import GUARD
 from shops.billing.models import BillingDocument, BillingDraft, NumberSeries, PriceList
 from shops.models import Shop
 from tests.factories import BillingDocumentFactory, CompanyFactory, EventFactory, ShopFactory
@@ -32,7 +33,7 @@ def refused(act: Callable[[], object]) -> bool:
         with transaction.atomic():
             act()
     except IntegrityError as error:
-        return guard.MESSAGE in str(error)
+        return GUARD.message in str(error)
     return False
 
 
@@ -96,14 +97,14 @@ def test_a_series_counts_on_by_one_and_in_no_other_way() -> None:
 
 
 def test_the_guard_is_missed_when_one_of_its_triggers_is() -> None:
-    assert guard.is_installed(connection)
-    with guard.lifted(connection):
-        assert not guard.is_installed(connection)
+    assert GUARD.is_installed(connection)
+    with GUARD.lifted(connection):
+        assert not GUARD.is_installed(connection)
         run("UPDATE shops_numberseries SET last = 0")
-    assert guard.is_installed(connection)
-    run(guard.removal(connection.vendor)[0])
-    assert not guard.is_installed(connection)
-    guard.install(connection)
+    assert GUARD.is_installed(connection)
+    run(GUARD.removal(connection.vendor)[0])
+    assert not GUARD.is_installed(connection)
+    GUARD.install(connection)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -111,7 +112,7 @@ def test_emptying_the_whole_database_still_works_and_leaves_the_guard() -> None:
     BillingDocumentFactory()
     call_command("flush", interactive=False, verbosity=0)
     assert not BillingDocument.objects.exists()
-    assert guard.is_installed(connection)
+    assert GUARD.is_installed(connection)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -119,7 +120,7 @@ def test_the_migration_is_walked_back_and_forth() -> None:
     call_command("migrate", "shops", "0006", verbosity=0)
     # Walked back it is gone from the migrations, but a complete migrate puts it in place again.
     call_command("migrate", verbosity=0)
-    assert guard.is_installed(connection)
+    assert GUARD.is_installed(connection)
     BillingDocumentFactory()
     assert refused(lambda: run("DELETE FROM shops_billingdocument"))
 

@@ -12,5 +12,5 @@ from shops.billing import guard as billing_guard
 class Command(FlushCommand):
     def handle(self, **options: Any) -> None:
         connection = connections[options["database"]]
-        with history_guard.lifted(connection), billing_guard.lifted(connection):
+        with history_guard.GUARD.lifted(connection), billing_guard.GUARD.lifted(connection):
             super().handle(**options)

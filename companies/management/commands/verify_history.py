@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         seals.seal_entries()
         found = seals.verify()
-        if not history_guard.is_installed(connection):
+        if not history_guard.GUARD.is_installed(connection):
             found.problems.append("the triggers that refuse changes are missing: run manage.py migrate")
         for problem in found.problems:
             self.stderr.write(problem)
