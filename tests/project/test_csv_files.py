@@ -138,7 +138,8 @@ POISONS = [
     " \u200b=A1{mark}",
     "\u00a0\uff1dA1{mark}",
     '{mark},"=A1","',
-    '=HYPERLINK("http://x"){mark}',
+    # Short, because columns of PostgreSQL have an end.
+    '=CMD("x"){mark}',
 ]
 MINE, THEIRS = "MIEN", "ETRANGER"
 _numbers = count(1)
