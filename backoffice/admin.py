@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.widgets import AdminSplitDateTime, AutocompleteSelect
 from django.contrib.auth.views import redirect_to_login
@@ -78,16 +80,25 @@ class _Choice(AutocompleteSelect):
         return {**super().build_attrs(base_attrs, extra_attrs), **named}
 
 
-class AccessibleAdmin(admin.ModelAdmin):
-    """What all pages of the staff site share: titles that hold for any word, and names for every field.
-
-    The framework's titles put a name behind « de »: « Ajout de incident ».
-    """
+class _NamedChoices(BaseModelAdmin):
+    """Fields that choose an object by searching: of a page and of the rows on it alike."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", _Choice(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class AccessibleAdmin(_NamedChoices, admin.ModelAdmin):
+    """What all pages of the staff site share: titles that hold for any word, and names for every field.
+
+    The framework's titles put a name behind « de »: « Ajout de incident ».
+    """
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # Boxes to tick need neither scripts nor a mouse.
+        kwargs.setdefault("widget", forms.CheckboxSelectMultiple)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -109,13 +120,8 @@ class AccessibleAdmin(admin.ModelAdmin):
         return super().changeform_view(request, object_id, form_url, {"title": title, **(extra_context or {})})
 
 
-class NamedRows(admin.TabularInline):
+class NamedRows(_NamedChoices, admin.TabularInline):
     """Rows whose fields have a name each: the head of a column is none."""
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs.setdefault("widget", _Choice(db_field, self.admin_site))
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         formset: Any = super().get_formset(request, obj, **kwargs)
@@ -177,6 +183,11 @@ class SharedAdmin(AccessibleAdmin):
                 rows.append([(row.pk, _values(row, shown)) for row in found])
         return stamp(_values(stored, names), rows, self.also_opened_on(stored))
 
+    def is_stale(self, request: HttpRequest, obj: Any) -> bool:
+        """Whether a page is sent that was opened on something else than what is stored now."""
+        seen = request.POST.get(OPENED_ON)
+        return seen is not None and seen != self.opened_on(request, obj)
+
     def also_opened_on(self, obj: Any) -> Any:
         """What else the page shows of an object and may change: what its form reads from elsewhere."""
         return None
@@ -199,8 +210,7 @@ class SharedAdmin(AccessibleAdmin):
 
         def clean(self: Any) -> Any:
             cleaned = clean_values(self)
-            seen = request.POST.get(OPENED_ON)
-            if seen is not None and seen != page.opened_on(request, obj):
+            if page.is_stale(request, obj):
                 self.add_error(None, page.stale(request, self))
             return cleaned
 

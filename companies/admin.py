@@ -481,9 +481,6 @@ class UserAdmin(ServiceAdmin):
         context = {**self.admin_site.each_context(request), "title": _("Voir comme"), "target": target, "form": form}
         return TemplateResponse(request, "admin/view_as.html", context)
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
-
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **(kwargs if obj else {**kwargs, "form": NewUserForm}))
 
@@ -634,14 +631,12 @@ class UserAdmin(ServiceAdmin):
         )
 
 
+# The framework's own page takes fields without a request, too.
 @admin.register(Group)
-class StaffGroupAdmin(SharedAdmin, GroupAdmin):
-    """What the groups of the platform's team may do; boxes to tick, which need neither scripts nor a mouse."""
+class StaffGroupAdmin(SharedAdmin, GroupAdmin):  # type: ignore[misc]
+    """What the groups of the platform's team may do."""
 
     filter_horizontal = ()
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
 
 
 @admin.register(SftpAccount)

@@ -213,10 +213,14 @@ def authors(membership: Membership) -> list[str]:
 
 def newest(*objects: tuple[str, Any]) -> AuditEntry | None:
     """The newest change of any of the (object type, key) given, whatever company it belongs to."""
+    return _changes(AuditEntry.objects.filter(_of_objects(objects))).first()
+
+
+def _of_objects(objects: Iterable[tuple[str, Any]]) -> Q:
     wanted = Q()
     for kind, key in objects:
         wanted |= Q(object_type=kind, object_id=str(key))
-    return _changes(AuditEntry.objects.filter(wanted)).first()
+    return wanted
 
 
 def newest_among(company_id: int, *kinds: str) -> AuditEntry | None:
@@ -247,11 +251,8 @@ class LastChange:
 
 def last_change(company_id: int | None, *objects: tuple[str, Any]) -> LastChange | None:
     """Of any of the (object type, key) given."""
-    wanted = Q()
-    for kind, key in objects:
-        wanted |= Q(object_type=kind, object_id=str(key))
     mine = Q(company=company_id) if company_id is not None else Q(company__isnull=True)
-    found = _changes(AuditEntry.objects.filter(wanted, mine)).first()
+    found = _changes(AuditEntry.objects.filter(_of_objects(objects), mine)).first()
     return LastChange(found, urlencode([("about", f"{kind}.{key}") for kind, key in objects])) if found else None
 
 

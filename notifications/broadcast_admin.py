@@ -272,8 +272,7 @@ class NewsletterAdmin(ServiceAdmin):
         with transaction.atomic():
             newsletter = self._letter(request, key, send=True)
             self.hold(newsletter)
-            seen = request.POST.get(OPENED_ON)
-            if seen is not None and seen != self.opened_on(request, newsletter):
+            if self.is_stale(request, newsletter):
                 conflicts.tell_by_message(request, entry=self.newest_change(newsletter))
                 return redirect(preview)
             return self._send(request, newsletter, preview)

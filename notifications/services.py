@@ -651,7 +651,8 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
 def delivery_requeue(*, delivery: Delivery, actor: Actor) -> bool:
     """Give a dead delivery a fresh start under its own identity; False when it is not dead.
 
-    False as well for all but account and security mail when the company or the shop is not active. One that another delivery carries starts that one again, and all that it carries.
+    False as well for all but account and security mail when the company or the shop is not active. One
+    that another delivery carries starts that one again, and all that it carries.
     """
     in_any_state = delivery.notification in catalogue.SENT_IN_ANY_STATE or delivery.company is None
     if not in_any_state and not status.is_active(company=delivery.company, shop=delivery.shop):

@@ -176,6 +176,11 @@ def ago(value: datetime | None, empty: str = "–") -> SafeString | str:
     else:
         local = timezone.localtime(value)
         shown = f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {clock_time(local)}"
+    return _time(value, shown)
+
+
+def _time(value: datetime, shown: str) -> SafeString:
+    """A time that shows itself exactly on hover and in print."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', value.isoformat(timespec="seconds"), exact_time(value), shown
     )
@@ -189,9 +194,7 @@ def moment(value: datetime) -> SafeString:
         "day": formats.date_format(local, "SHORT_DATE_FORMAT"),
         "time": clock_time(local),
     }
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', value.isoformat(timespec="seconds"), exact_time(value), shown
-    )
+    return _time(value, shown)
 
 
 @register.simple_tag

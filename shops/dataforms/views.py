@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from backoffice.forms import add_errors, read_only
+from backoffice.forms import add_errors, carried_number, read_only
 from backoffice.paging import paginate
 from companies import access, conflicts, permissions
 from companies.access import CompanyRequest, company_page, shop_or_404
@@ -122,8 +122,7 @@ def fields(request: CompanyRequest, site_id: str) -> HttpResponse:
     """The buttons of the builder: `do` is add:CODE, ACTION:CODE or own."""
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     verb, _colon, code = request.POST.get("do", "").partition(":")
-    typed = request.POST.get("version", "")
-    version = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
+    version = carried_number(request, "version") or 0
     common: dict[str, Any] = {"shop": shop, "actor": Actor.of(request), "version": version}
     own_form, told = OwnFieldForm(), ""
     name = _name_of(shop, code)
@@ -237,12 +236,11 @@ def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     context = _context(request, shop, "fields")
     if request.method == "POST":
-        typed = request.POST.get("version", "")
         try:
             version = services.go_live(
                 shop=shop,
                 actor=Actor.of(request),
-                version=int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0,
+                version=carried_number(request, "version") or 0,
             )
         except StaleVersion:
             conflicts.tell_by_message(request, ("datacollectionform", context["data_form"].pk))
