@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from backoffice.fields import OneEmailFormField
+from backoffice.files import file_response
 from backoffice.paging import paginate
 from companies.audit import Actor
 
@@ -96,11 +97,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     email = form.cleaned_data["q"]
     body = personal_data.export(email)
     personal_data.note_export(email=email, actor=Actor.of(request))
-    return HttpResponse(
-        body,
-        content_type="application/zip",
-        headers={"Content-Disposition": 'attachment; filename="donnees-personnelles.zip"'},
-    )
+    return file_response(body, "donnees-personnelles.zip", "application/zip")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,10 +19,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from backoffice.admin import NamedRows, ReadOnlyAdmin, ServiceAdmin, link_to
+from backoffice.files import file_response
+from companies import status
 from companies.audit import Actor
-from companies.models import Contact, Status
+from companies.models import Contact
 from notifications import mass_mail
-from notifications.views import FILE_POLICY
 from shops.models import Shop
 
 from . import pricing, services, words
@@ -303,10 +304,7 @@ class BillingDocumentAdmin(ReadOnlyAdmin):
         draft = self._draft(request, key)
         if draft.source != BillingDocument.Source.PDF:
             raise Http404
-        response = HttpResponse(bytes(draft.file), content_type="application/pdf")
-        response.headers["Content-Disposition"] = 'attachment; filename="apercu.pdf"'
-        response.headers["Content-Security-Policy"] = FILE_POLICY
-        return response
+        return file_response(bytes(draft.file), "apercu.pdf", "application/pdf")
 
     # --- One document -----------------------------------------------------------------------------
 
@@ -344,7 +342,7 @@ class BillingDocumentAdmin(ReadOnlyAdmin):
 
 def _issued(document: BillingDocument) -> str:
     values = {"number": document.number}
-    if document.shop.status == document.company.status == Status.ACTIVE:
+    if status.is_active(company=document.company, shop=document.shop):
         return _("%(number)s est émis et part par e-mail.") % values
     return _("%(number)s est émis ; la société ou la boutique étant suspendue, aucun e-mail ne part.") % values
 
@@ -365,7 +363,7 @@ def _figures(shop: Shop, found: pricing.Bill) -> dict[str, Any]:
         "lines": [words.row(item, found.currency) for item in found.lines],
         "rate": words.rate(found.tax_rate),
         **{name: words.amount(getattr(found, name), found.currency) for name in ("net", "tax", "gross")},
-        "is_told": shop.status == Status.ACTIVE and shop.company.status == Status.ACTIVE,
+        "is_told": status.is_active(company=shop.company, shop=shop),
     }
 
 

@@ -9,15 +9,14 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from backoffice import paging
+from backoffice.files import file_response
 from companies import access
 from companies.access import CompanyRequest, company_page
 from notifications.exports import csv_response, neutral
 from notifications.selectors import deliveries
-from notifications.views import FILE_POLICY
 
 from . import pricing, selectors, words
 from .forms import BillingFilter
@@ -98,10 +97,7 @@ def download(request: CompanyRequest, key: UUID) -> HttpResponse:
 
 
 def pdf_response(document: BillingDocument) -> HttpResponse:
-    response = HttpResponse(bytes(document.file), content_type="application/pdf")
-    response.headers["Content-Disposition"] = content_disposition_header(True, document.file_name) or "attachment"
-    response.headers["Content-Security-Policy"] = FILE_POLICY
-    return response
+    return file_response(bytes(document.file), document.file_name, "application/pdf")
 
 
 LIST_HEADER = (
@@ -131,9 +127,10 @@ def _list_rows(found: QuerySet[BillingDocument]) -> Iterator[list[str]]:
             item.period_end.isoformat(),
             timezone.localtime(item.issued_at).isoformat(timespec="seconds"),
             item.currency,
-            *(_plain(value, item.currency) for value in (item.net,)),
+            _plain(item.net, item.currency),
             pricing.text(item.tax_rate),
-            *(_plain(value, item.currency) for value in (item.tax, item.gross)),
+            _plain(item.tax, item.currency),
+            _plain(item.gross, item.currency),
             item.credits.number if item.credits else "",
         )
         yield [_cell(cell) for cell in cells]
