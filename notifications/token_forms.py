@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils import formats, timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -53,6 +54,13 @@ class TokenForm(LifetimeForm):
         error_messages={"required": _("Choisissez au moins une portée.")},
     )
     field_order = ("name", "scopes", "lifetime")
+
+    @classmethod
+    def typed_before(cls, query: QueryDict) -> dict[str, Any]:
+        """What a page that opens again shows: values of its address that the form would take."""
+        scopes = [code for code in query.getlist("scopes") if code in ApiToken.Scope.values]
+        lifetime = next((days for days in LIFETIMES if str(days) == query.get("lifetime")), USUAL_LIFETIME)
+        return {"name": query.get("name", "")[:100], "scopes": scopes, "lifetime": lifetime}
 
 
 class TokensFilter(forms.Form):

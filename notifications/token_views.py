@@ -93,8 +93,10 @@ def create(request: CompanyRequest) -> HttpResponse:
     """Prove who one is, name the program, choose what it may do; the answer to the form shows the token, once."""
     _ensure_whole(request)
     if (first := ask_again(request)) is not None:
-        return first
-    form = TokenForm(request.POST if request.method == "POST" else None)
+        # Where the page only opens again, what was typed comes back with it; nothing of it is secret.
+        again = request.method == "POST" and first.headers["Location"] == request.get_full_path()
+        return redirect(f"{request.path}?{_typed(request)}") if again else first
+    form = TokenForm(request.POST if request.method == "POST" else None, initial=TokenForm.typed_before(request.GET))
     if request.method == "POST" and form.is_valid():
         try:
             token, text = tokens.token_create(
@@ -165,6 +167,10 @@ def revoke(request: CompanyRequest, key: int) -> HttpResponse:
         "danger": True,
     }
     return render(request, "companies/confirm.html", context)
+
+
+def _typed(request: HttpRequest) -> str:
+    return urlencode([(name, value) for name in TokenForm.field_order for value in request.POST.getlist(name)])
 
 
 def _end(days: int) -> datetime:

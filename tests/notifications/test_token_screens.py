@@ -136,6 +136,23 @@ def test_a_closed_identity_is_asked_for_first(claire: User, client_for: ClientFo
     assert not ApiToken.objects.exists()
 
 
+def test_what_was_typed_comes_back_when_the_proof_of_identity_ran_out(claire: User, client_for: ClientFor) -> None:
+    typed = {"name": "ERP d'été", "scopes": ["tables:read", "deliveries:read"], "lifetime": "90"}
+    answer = client_for(claire).post(NEW, typed)
+    assert not ApiToken.objects.exists()
+    form = text(client_for(claire, fresh=True).get(answer.headers["Location"]))
+    assert 'value="ERP d\'été"' in form
+    assert form.count(" checked") == 2
+    assert '<option value="90" selected' in form
+
+
+def test_what_an_address_invents_fills_in_nothing(page: Client) -> None:
+    form = text(page.get(NEW, {"scopes": "all", "lifetime": "9999", "name": "x" * 500}))
+    assert " checked" not in form
+    assert '<option value="365" selected' in form
+    assert f'value="{"x" * 100}"' in form
+
+
 def test_a_company_keeps_at_most_twenty_in_service(
     page: Client, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
