@@ -1,12 +1,11 @@
 """Where everything is mounted. Paths are those of the interface description; never change one."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.http import require_POST
 
-from . import view_as, views
+from backoffice.site import guide, keyboard, search, support, views
+from companies.accounts import view_as
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -14,17 +13,24 @@ urlpatterns = [
     path("companies/", views.companies, name="companies"),
     path("company/", views.switch_company, name="switch_company"),
     path("view-as/stop/", require_POST(view_as.stop_view), name="view_as_stop"),
+    path("search/", search.search, name="search"),
+    path("keyboard/", keyboard.shortcuts, name="keyboard"),
+    path("help/", guide.section, name="help"),
+    path("help/<slug:name>/", guide.section, name="help_section"),
+    path("support/", support.contact, name="support"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
-    path("api/", include("notifications.api")),
+    path("api/", include("notifications.api.urls")),
     path("admin/", admin.site.urls),
+    path("", include("backoffice.replacing.urls")),
     path("", include("companies.urls")),
+    path("", include("shops.urls")),
+    path("", include("notifications.urls")),
 ]
-urlpatterns += [path("", include(name)) for name in ("shops.urls", "notifications.urls") if find_spec(name)]
 
-handler400 = "backoffice.views.bad_request"
-handler403 = "backoffice.views.permission_denied"
-handler404 = "backoffice.views.not_found"
-handler429 = "backoffice.views.too_many_requests"
-handler500 = "backoffice.views.server_error"
+handler400 = "backoffice.site.views.bad_request"
+handler403 = "backoffice.site.views.permission_denied"
+handler404 = "backoffice.site.views.not_found"
+handler429 = "backoffice.site.views.too_many_requests"
+handler500 = "backoffice.site.views.server_error"

@@ -1,0 +1,1 @@
+"""Formats of dates and numbers by language, in the layout that Django reads (FORMAT_MODULE_PATH)."""
