@@ -16,18 +16,20 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .models import AuditEntry, Company, User
+from companies.models import AuditEntry, Company, User
 
 MASK = "••••••"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: a logged-in user, or a command of an operator (`user` None)."""
+    """Who acts: a logged-in user, or a command of an operator or a program (`user` None)."""
 
     label: str
     user: User | None = None
     ip_address: str | None = None
+    # A program that speaks for a merchant: what binds merchants binds it, although nobody is logged in.
+    merchant: bool = False
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Actor":
@@ -41,9 +43,14 @@ class Actor:
         """A command line, e.g. `provision`."""
         return cls(name)
 
+    @classmethod
+    def program(cls, name: str, *, ip_address: str | None, merchant: bool) -> "Actor":
+        """A program with a token of the API; `merchant` where the token is of one company."""
+        return cls(name, ip_address=ip_address, merchant=merchant)
+
 
 class StaleVersion(ValidationError):
-    """Somebody else saved the same object since the form was opened."""
+    """Another user saved the same object after the form was opened."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -58,7 +65,7 @@ Changes = dict[str, list[Any]]
 
 
 def stamp(*values: Any) -> str:
-    """What a page was opened on, as a short text: another text means that somebody has saved since."""
+    """A short text for the state a page was opened on; it differs after any save."""
     return hashlib.sha256(repr(values).encode()).hexdigest()[:20]
 
 
@@ -89,6 +96,35 @@ def written_at(moment: datetime) -> Iterator[None]:
         _clock.reset(token)
 
 
+_collected: ContextVar[list[tuple[AuditEntry, models.Model]] | None] = ContextVar("history_collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[tuple[AuditEntry, models.Model]]]:
+    """Collect the entries that the block writes, each with its object."""
+    entries: list[tuple[AuditEntry, models.Model]] = []
+    token = _collected.set(entries)
+    try:
+        yield entries
+    finally:
+        _collected.reset(token)
+
+
+_gathered: ContextVar[list[AuditEntry] | None] = ContextVar("history_gathered", default=None)
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """The entries of the block are written together at its end, for changes of many objects; none if it fails."""
+    entries: list[AuditEntry] = []
+    token = _gathered.set(entries)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    AuditEntry.objects.bulk_create(entries, batch_size=500)
+
+
 def record(
     *, actor: Actor, action: str, obj: models.Model, company: Company | None, changes: Changes | None = None
 ) -> AuditEntry:
@@ -115,7 +151,14 @@ def record(
         salt=secrets.token_hex(16),
     )
     entry.content_digest = content_digest(entry)
-    entry.save(force_insert=True)
+    gathering = _gathered.get()
+    if gathering is None:
+        entry.save(force_insert=True)
+    else:
+        gathering.append(entry)
+    collecting = _collected.get()
+    if collecting is not None:
+        collecting.append((entry, obj))
     return entry
 
 

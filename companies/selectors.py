@@ -14,12 +14,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.fields import CodeSetField
-from notifications.exports import neutral, utc
+from backoffice.base.csv_files import neutral, utc
+from backoffice.base.fields import CodeSetField
+from companies.models import Company, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
+from companies.rights import access, permissions
+from companies.rights import readers as account_readers
 from shops.models import Shop
-
-from . import access, permissions
-from .models import Company, LoginRecord, Membership, MembershipShop, Role, SftpAccount, User
 
 OWN_RIGHTS = "custom"
 NAMED_SHOPS = 3
@@ -28,41 +28,45 @@ LAST_LOGINS = 5
 # --- Users ----------------------------------------------------------------------------------------
 
 
-def users(company: Company) -> QuerySet[User]:
-    """The accounts a company manages, and those of other companies that have access to it."""
-    members = Membership.objects.filter(company=company).values("user")
-    return User.objects.filter(Q(company=company) | Q(pk__in=members)).select_related("company")
-
-
 def users_filtered(
-    found: QuerySet[User], company: Company, *, q: str = "", state: str = "", role: str = "", shop: str = ""
+    users: QuerySet[User],
+    company: Company,
+    *,
+    reader: Membership | None = None,
+    q: str = "",
+    state: str = "",
+    role: str = "",
+    shop: str = "",
 ) -> QuerySet[User]:
     """Narrow a list of users; an empty argument does not filter.
 
     Args:
+        reader: who looks: a shop that they do not see is one that nobody sees. None for all shops.
         q: part of the identifier, a name or the address.
         state: one of User.State.
         role: one of Role, or OWN_RIGHTS for permissions of one's own.
         shop: identifier of a shop that the account can see.
     """
     if q:
-        found = found.filter(
+        users = users.filter(
             Q(login__icontains=q) | Q(email__icontains=q) | Q(first_name__icontains=q) | Q(last_name__icontains=q)
         )
     if state in User.State.values:
-        found = found.filter(_in_state(state))
-    members = Membership.objects.filter(company=company)
+        users = users.filter(account_in_state(state))
+    members = account_readers.memberships_of(company)
     if role == OWN_RIGHTS:
-        found = found.filter(pk__in=members.filter(permissions__isnull=False).values("user"))
+        users = users.filter(pk__in=members.filter(permissions__isnull=False).values("user"))
     elif role in Role.values:
-        found = found.filter(pk__in=members.filter(role=role, permissions__isnull=True).values("user"))
+        users = users.filter(pk__in=members.filter(role=role, permissions__isnull=True).values("user"))
+    if shop and reader is not None and account_readers.shop_is_hidden(reader, shop):
+        return users.none()
     if shop:
-        found = found.filter(pk__in=_seeing(members, shop).values("user"))
-    return found
+        users = users.filter(pk__in=_seeing(members, shop).values("user"))
+    return users
 
 
-def _in_state(state: str) -> Q:
-    """The condition of `User.state`, for lists; both are held together by a test."""
+def account_in_state(state: str) -> Q:
+    """The condition for accounts in a `User.state`, for lists; a test compares both."""
     locked = Q(locked_until__gt=timezone.now())
     unusable = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX) | Q(password__exact="")
     match state:
@@ -91,24 +95,40 @@ class UserRow:
     role: str
     shops: str
     own: str = ""
+    shops_count: int = 0
+    own_count: int = 0
     names: list[str] = field(default_factory=list)
 
 
-def user_rows(found: Any, company: Company) -> list[UserRow]:
-    """The users of one page with their rights, in a constant number of queries."""
-    accounts = list(found)
+def user_rows(users: Any, reader: Membership) -> list[UserRow]:
+    """The users of one page with their rights on the shops that the reader sees, in a constant number of queries."""
+    accounts = list(users)
+    mine = _shops_of_limited(reader)
+    seen = Q() if mine is None else Q(grants__shop__in=mine)
     named = Prefetch(
-        "grants",
-        MembershipShop.objects.select_related("shop").order_by("shop__site_id")[:NAMED_SHOPS],
-        to_attr="first_grants",
+        "grants", _grants(mine).select_related("shop").order_by("shop__site_id")[:NAMED_SHOPS], to_attr="first_grants"
     )
     members = (
-        Membership.objects.filter(company=company, user__in=accounts)
-        .annotate(named=Count("grants"), own=Count("grants", filter=Q(grants__permissions__isnull=False)))
+        account_readers.memberships_of(reader.company)
+        .filter(user__in=accounts)
+        .annotate(
+            every=Count("grants"),
+            named=Count("grants", filter=seen),
+            own=Count("grants", filter=seen & Q(grants__permissions__isnull=False)),
+        )
         .prefetch_related(named)
     )
     by_user = {member.user_id: member for member in members}
     return [_user_row(account, by_user.get(account.pk)) for account in accounts]
+
+
+def _shops_of_limited(reader: Membership) -> Any:
+    """The keys of the shops that a reader sees, as a query; None where that is all of them."""
+    return None if access.sees_all_shops(reader) else access.shops_of(reader).order_by().values("pk")
+
+
+def _grants(shops: Any) -> QuerySet[MembershipShop]:
+    return MembershipShop.objects.all() if shops is None else MembershipShop.objects.filter(shop__in=shops)
 
 
 def _user_row(account: User, member: Any) -> UserRow:
@@ -117,6 +137,8 @@ def _user_row(account: User, member: Any) -> UserRow:
     names = [grant.shop.name for grant in member.first_grants] if not member.all_shops else []
     counted = ngettext("%(n)d boutique", "%(n)d boutiques", member.named) % {"n": member.named}
     shops = _("Toutes") if member.all_shops else counted if member.named else _("Aucune")
+    if not member.all_shops and member.every > member.named:
+        shops = _("%(shops)s, et d'autres") % {"shops": counted} if member.named else _("D'autres boutiques")
     own = ngettext("dont %(n)d à droits particuliers", "dont %(n)d à droits particuliers", member.own)
     return UserRow(
         account,
@@ -124,6 +146,9 @@ def _user_row(account: User, member: Any) -> UserRow:
         role_label(member),
         shops,
         own % {"n": member.own} if member.own else "",
+        # What the words count, where they do.
+        0 if member.all_shops else member.named,
+        member.own,
         names if member.named <= NAMED_SHOPS else [],
     )
 
@@ -133,6 +158,11 @@ def role_label(membership: Membership) -> str:
     if membership.permissions is not None:
         return _("Droits personnalisés")
     return str(Role(membership.role).label)
+
+
+def own_rights(member: Membership, reader: Membership) -> QuerySet[MembershipShop]:
+    """The rights of its own that an account has on shops that the reader sees."""
+    return _grants(_shops_of_limited(reader)).filter(membership=member, permissions__isnull=False)
 
 
 USER_HEADER = (
@@ -151,16 +181,16 @@ USER_HEADER = (
 )
 
 
-def user_csv(found: QuerySet[User], company: Company) -> Iterator[list[str]]:
-    """Header, then one row a user; `shops` names each shop with rights of its own behind a colon."""
+def user_csv(users: QuerySet[User], reader: Membership) -> Iterator[list[str]]:
+    """Header, then one row a user; `shops` names each shop with rights of its own behind a colon, as far as the
+    reader sees them."""
     yield list(USER_HEADER)
+    grants_seen = _grants(_shops_of_limited(reader)).select_related("shop").order_by("shop__site_id")
     members = {
         member.user_id: member
-        for member in Membership.objects.filter(company=company).prefetch_related(
-            Prefetch("grants", MembershipShop.objects.select_related("shop").order_by("shop__site_id"))
-        )
+        for member in account_readers.memberships_of(reader.company).prefetch_related(Prefetch("grants", grants_seen))
     }
-    for account in found.iterator(chunk_size=1000):
+    for account in users.iterator(chunk_size=1000):
         member = members.get(account.pk)
         grants = [
             grant.shop.site_id if grant.permissions is None else f"{grant.shop.site_id}:{_codes(grant.permissions)}"
@@ -188,12 +218,12 @@ def _codes(codes: frozenset[str]) -> str:
 
 
 def last_logins(user: User) -> dict[str, Any]:
-    """A summary of the log-ins of an account: the last ones, and wrong passwords of thirty days."""
+    """The log-ins of an account: the last ones, and each wrong password of thirty days, as far as they are kept."""
     month = timezone.now() - timedelta(days=30)
     recent = LoginRecord.objects.filter(user=user)
     return {
         "last": list(recent.filter(succeeded=True).order_by("-at", "-pk")[:LAST_LOGINS]),
-        "failed": recent.filter(succeeded=False, at__gte=month).count(),
+        "failed": list(recent.filter(succeeded=False, at__gte=month).order_by("-at", "-pk")),
     }
 
 
@@ -269,14 +299,14 @@ def shop_rows(shops: Any, member: Membership, editor: Membership, typed: QueryDi
 def shop_differences(shops: Any, member: Membership, typed: QueryDict) -> list[tuple[str, str, str]]:
     """(shop, rights stored, rights in the post) where both are not the same."""
     held = access.access_of(member)
-    found = []
+    changed = []
     for shop in shops:
         stored, wanted = choice_of(held, shop.pk), typed.get(f"choice-{shop.site_id}", "")
         ticked = frozenset(typed.getlist(f"own-{shop.site_id}"))
         same = stored == wanted and (wanted != OWN_RIGHTS or ticked == held.on(shop.pk))
         if wanted in CHOICES and not same:
-            found.append((shop.name, _choice_in_words(stored, held.on(shop.pk)), _choice_in_words(wanted, ticked)))
-    return found
+            changed.append((shop.name, _choice_in_words(stored, held.on(shop.pk)), _choice_in_words(wanted, ticked)))
+    return changed
 
 
 def _choice_in_words(choice: str, codes: frozenset[str]) -> str:
@@ -315,16 +345,15 @@ def with_choice(
 # --- SFTP accounts --------------------------------------------------------------------------------
 
 
-def sftp_accounts(company: Company, *, q: str = "", state: str = "") -> QuerySet[SftpAccount]:
-    """The SFTP accounts of a company, narrowed by text and by state (SftpAccount.State)."""
-    found = SftpAccount.objects.filter(company=company)
+def sftp_filtered(accounts: QuerySet[SftpAccount], *, q: str = "", state: str = "") -> QuerySet[SftpAccount]:
+    """Narrow a list of SFTP accounts by text and by state (SftpAccount.State)."""
     if q:
-        found = found.filter(Q(login__icontains=q) | Q(email__icontains=q))
-    return found.filter(_sftp_in_state(state)) if state in SftpAccount.State.values else found
+        accounts = accounts.filter(Q(login__icontains=q) | Q(email__icontains=q))
+    return accounts.filter(_sftp_in_state(state)) if state in SftpAccount.State.values else accounts
 
 
 def _sftp_in_state(state: str) -> Q:
-    """The condition of `SftpAccount.state`, for lists; both are held together by a test."""
+    """The condition for accounts in an `SftpAccount.state`, for lists; a test compares both."""
     now = timezone.now()
     waiting = ~Q(unrevealed_password="")
     fresh = _made_after(now - timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
@@ -348,9 +377,9 @@ def _made_after(moment: Any) -> Q:
 SFTP_HEADER = ("login", "email", "status", "created_at", "password_set_at", "expires_at")
 
 
-def sftp_csv(found: QuerySet[SftpAccount]) -> Iterator[list[str]]:
+def sftp_csv(accounts: QuerySet[SftpAccount]) -> Iterator[list[str]]:
     yield list(SFTP_HEADER)
-    for account in found.iterator(chunk_size=1000):
+    for account in accounts.iterator(chunk_size=1000):
         cells = (
             account.login,
             account.email,
@@ -367,8 +396,8 @@ USER_SORTS = {"login": "login", "email": "email", "last_login": "last_login", "s
 SFTP_SORTS = {"login": "login", "email": "email", "password": "password_set_at"}
 
 
-def ordered(found: QuerySet[Any], key: str) -> QuerySet[Any]:
+def ordered(rows: QuerySet[Any], key: str) -> QuerySet[Any]:
     """A list by a sort key of `backoffice.paging.sort_key`, rows without a value last, ties by key."""
     column = F(key.removeprefix("-"))
     order = column.desc(nulls_last=True) if key.startswith("-") else column.asc(nulls_last=True)
-    return found.order_by(order, "pk")
+    return rows.order_by(order, "pk")

@@ -1,4 +1,4 @@
-"""The sessions of the site: listed by user, ended at will, and worthless to who reads the database.
+"""Sessions of the site: listed by user, ended one by one, stored so that the database alone opens none.
 
 A row is found by a keyed hash of the cookie's value, and its content is encrypted: it may hold a
 second factor on its way to activation, or a form that waits for a proof of identity. `SESSION_ENGINE`
@@ -18,9 +18,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.encoding import force_str
 
-from backoffice import crypto
-
-from .models import Session
+from backoffice.base import crypto
+from companies.models import Session
 
 USER_AGENT_LENGTH = 300
 SEEN_EVERY = timedelta(minutes=1)
@@ -28,12 +27,12 @@ _CONTEXT = "companies_session"
 
 
 def stored_key(session_key: str) -> str:
-    """What the table holds instead of the cookie's value."""
+    """The digest that is stored instead of the cookie's value."""
     return salted_hmac("companies.sessions", session_key, algorithm="sha256").hexdigest()
 
 
 class SessionStore(SessionBase):
-    """Database sessions whose row also says whose it is, since when, from where and with what.
+    """Database sessions that also store user, start, address and browser.
 
     `device` is what the row says of the visitor; `backoffice.middleware.SessionMiddleware` fills it. `is_over` says
     that the cookie belongs to a session that has ended.
@@ -56,11 +55,11 @@ class SessionStore(SessionBase):
 
     def decode(self, session_data: str | bytes) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(crypto.decrypt(force_str(session_data), _CONTEXT))
+            content: dict[str, Any] = json.loads(crypto.decrypt(force_str(session_data), _CONTEXT))
         except (crypto.DecryptionError, ValueError):
             # Under a key that is gone: the visitor logs in again.
             return {}
-        return found
+        return content
 
     # --- Storage ----------------------------------------------------------------------------------
 
@@ -142,7 +141,7 @@ class SessionStore(SessionBase):
 
     @property
     def is_of_a_user(self) -> bool:
-        """Whether this request read the session of somebody who is logged in."""
+        """Whether the request used the session of a logged-in user."""
         return self.row is not None and self.row.user_id is not None
 
     def touch(self) -> None:

@@ -1,4 +1,4 @@
-"""Suspended and closed companies and shops: what may still be done there (DESIGN 4.12).
+"""Suspended and closed companies and shops: what may still be done there (docs/rules.md 4.12).
 
 | state | notifications | settings |
 |---|---|---|
@@ -18,9 +18,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import audit
-from .audit import Actor, Changes
-from .models import Company, Status
+from companies import audit
+from companies.audit import Actor, Changes
+from companies.models import Company, Status
 
 if TYPE_CHECKING:
     from shops.models import Shop
@@ -74,8 +74,8 @@ def ensure_active(*, company: Company, shop: "Shop | None" = None) -> None:
 
 
 def is_bound(actor: Actor) -> bool:
-    """Whether the state binds the actor: merchants' users, neither staff nor commands."""
-    return actor.user is not None and not actor.user.is_staff
+    """Whether the state binds the actor: merchants' users and programs, neither staff nor commands."""
+    return actor.merchant or (actor.user is not None and not actor.user.is_staff)
 
 
 @dataclass(frozen=True)
@@ -90,19 +90,22 @@ class Notice:
 
 def notices(company: Company, shop: "Shop | None" = None) -> list[Notice]:
     """One for the company and one for the shop, as far as they are not active."""
-    found = []
+    notices = []
     if company.status != Status.ACTIVE:
         suspended = company.status == Status.SUSPENDED
         title = _("Votre société est suspendue.") if suspended else _("Votre société est fermée.")
-        found.append(Notice(title, _consequence(suspended), company.status_reason, company.status_since))
+        notices.append(Notice(title, consequence(suspended=suspended), company.status_reason, company.status_since))
     if shop is not None and shop.status != Status.ACTIVE and shop.company_id == company.pk:
         suspended = shop.status == Status.SUSPENDED
         text = _("La boutique %(name)s est suspendue.") if suspended else _("La boutique %(name)s est fermée.")
-        found.append(Notice(text % {"name": shop.name}, _consequence(suspended), shop.status_reason, shop.status_since))
-    return found
+        notices.append(
+            Notice(text % {"name": shop.name}, consequence(suspended=suspended), shop.status_reason, shop.status_since)
+        )
+    return notices
 
 
-def _consequence(suspended: bool) -> str:
+def consequence(*, suspended: bool) -> str:
+    """What being suspended, or closed, means for mail and settings."""
     if suspended:
         return _(
             "Aucune notification ne part, sauf les messages de compte et de sécurité. Le paramétrage reste ouvert. "

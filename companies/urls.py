@@ -6,14 +6,15 @@ pages would go round our services.
 
 from allauth.account import views as allauth_views
 from allauth.mfa.base import views as mfa_views
-from allauth.mfa.recovery_codes import views as recovery_views
-from allauth.mfa.totp import views as totp_views
 from django.urls import path
 
-from backoffice.views import gone
-
-from . import account_views, passkeys, session_views, user_views, views
-from .reauthentication import renewing
+from backoffice.base.errors import gone
+from companies import views
+from companies.accounts import passkeys, second_factors, session_views
+from companies.accounts import views as account_views
+from companies.rights.reauthentication import renewing
+from companies.team import action_views, rights_views, sftp_views
+from companies.team import views as user_views
 
 # --- Log-in, log-out, second factor ---------------------------------------------------------------
 
@@ -28,17 +29,17 @@ urlpatterns = [
     path("accounts/mfa/", mfa_views.index, name="mfa_index"),
     path("accounts/mfa/authenticate/", passkeys.authenticate, name="mfa_authenticate"),
     path("accounts/mfa/reauthenticate/", renewing(mfa_views.reauthenticate), name="mfa_reauthenticate"),
-    path("accounts/mfa/totp/activate/", totp_views.activate_totp, name="mfa_activate_totp"),
-    path("accounts/mfa/totp/deactivate/", totp_views.deactivate_totp, name="mfa_deactivate_totp"),
-    path("accounts/mfa/recovery-codes/", recovery_views.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("accounts/mfa/totp/activate/", second_factors.activate_totp, name="mfa_activate_totp"),
+    path("accounts/mfa/totp/deactivate/", second_factors.deactivate_totp, name="mfa_deactivate_totp"),
+    path("accounts/mfa/recovery-codes/", second_factors.view_recovery_codes, name="mfa_view_recovery_codes"),
     path(
         "accounts/mfa/recovery-codes/generate/",
-        recovery_views.generate_recovery_codes,
+        second_factors.generate_recovery_codes,
         name="mfa_generate_recovery_codes",
     ),
     path(
         "accounts/mfa/recovery-codes/download/",
-        recovery_views.download_recovery_codes,
+        second_factors.download_recovery_codes,
         name="mfa_download_recovery_codes",
     ),
     path("accounts/mfa/passkeys/", passkeys.listing, name="mfa_list_webauthn"),
@@ -77,23 +78,23 @@ urlpatterns += [
     path("settings/company/users/", user_views.users, name="users"),
     path("settings/company/users/new/", user_views.user_edit, name="user_new"),
     path("settings/company/users/<int:key>/", user_views.user_edit, name="user_edit"),
-    path("settings/company/users/<int:key>/shops/", user_views.user_shops, name="user_shops"),
+    path("settings/company/users/<int:key>/shops/", rights_views.user_shops, name="user_shops"),
     *(
         path(
             f"settings/company/users/<int:key>/{action}/",
-            user_views.user_action,
+            action_views.user_action,
             {"action": action},
             name=f"user_{action}",
         )
-        for action in user_views.ACTIONS
+        for action in action_views.ACTIONS
     ),
-    path("settings/company/sftp-accounts/", user_views.sftp_accounts, name="sftp_accounts"),
-    path("settings/company/sftp-accounts/new/", user_views.sftp_account_edit, name="sftp_account_new"),
-    path("settings/company/sftp-accounts/<uuid:key>/", user_views.sftp_account_edit, name="sftp_account_edit"),
+    path("settings/company/sftp-accounts/", sftp_views.sftp_accounts, name="sftp_accounts"),
+    path("settings/company/sftp-accounts/new/", sftp_views.sftp_account_edit, name="sftp_account_new"),
+    path("settings/company/sftp-accounts/<uuid:key>/", sftp_views.sftp_account_edit, name="sftp_account_edit"),
     *(
         path(
             f"settings/company/sftp-accounts/<uuid:key>/{action}/",
-            user_views.sftp_account_action,
+            sftp_views.sftp_account_action,
             {"action": action},
             name=f"sftp_account_{action}",
         )

@@ -1,0 +1,1 @@
+"""Commands of operators about companies and accounts. May import every room of the app."""

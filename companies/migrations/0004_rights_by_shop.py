@@ -6,7 +6,7 @@ The table that joined memberships and shops becomes a model and keeps its rows.
 import django.db.models.deletion
 from django.db import migrations, models
 
-import backoffice.fields
+import backoffice.base.fields
 
 
 class Migration(migrations.Migration):
@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="membership",
             name="permissions",
-            field=backoffice.fields.CodeSetField(
+            field=backoffice.base.fields.CodeSetField(
                 blank=True, default=None, max_length=500, null=True, verbose_name="droits particuliers"
             ),
         ),
@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="membershipshop",
             name="permissions",
-            field=backoffice.fields.CodeSetField(
+            field=backoffice.base.fields.CodeSetField(
                 blank=True, default=None, max_length=500, null=True, verbose_name="droits sur la boutique"
             ),
         ),

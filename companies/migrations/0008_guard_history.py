@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import migrations
 
-from companies import history_guard
+from companies.history import guard as history_guard
 
 # object type → model that has a shop
 _OF_A_SHOP = {

@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from companies import history_guard, seals
+from companies.history import guard as history_guard
+from companies.history import seals
 
 
 class Command(BaseCommand):
@@ -13,14 +14,14 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         seals.seal_entries()
-        found = seals.verify()
+        result = seals.verify()
         if not history_guard.GUARD.is_installed(connection):
-            found.problems.append("the triggers that refuse changes are missing: run manage.py migrate")
-        for problem in found.problems:
+            result.problems.append("the triggers that refuse changes are missing: run manage.py migrate")
+        for problem in result.problems:
             self.stderr.write(problem)
         self.stdout.write(
-            f"entries={found.entries} sealed={found.sealed} seals={found.seals} erased={found.erased} "
-            f"problems={len(found.problems)}"
+            f"entries={result.entries} sealed={result.sealed} seals={result.seals} erased={result.erased} "
+            f"problems={len(result.problems)}"
         )
-        if found.problems:
+        if result.problems:
             raise CommandError("the history is not what was written", returncode=1)
