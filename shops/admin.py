@@ -10,16 +10,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from backoffice.admin import NamedRows, changed_fields, link_to
-from companies import audit, history
-from companies.admin import StatusAdmin
+from companies import audit
+from companies.admin.states import StatusAdmin
 from companies.audit import Actor
+from companies.history import entries as history
 from companies.models import AuditEntry
-
-from . import services
-from .dataforms.admin import DataFormVersionAdmin
-from .models import Contract, Shop
-from .orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
+from companies.staff.pages import NamedRows, changed_fields, link_to
+from shops import services
+from shops.dataforms.admin import DataFormVersionAdmin
+from shops.models import Contract, Shop
+from shops.orders.admin import PaymentOrderAdmin  # noqa: F401 - registers itself
 
 __all__ = ["DataFormVersionAdmin", "ShopAdmin"]
 
@@ -35,6 +35,7 @@ class ContractInline(NamedRows):
 class ShopAdmin(StatusAdmin):
     list_display = ("site_id", "name", "company", "manager", "status", "language")
     list_filter = ("status", "language")
+    company_path = "company"
     list_select_related = ("company",)
     search_fields = (
         "site_id",
@@ -62,6 +63,16 @@ class ShopAdmin(StatusAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
         return super().get_queryset(request).prefetch_related("company__contacts")
+
+    def asks_proof(self, request: HttpRequest, obj: Shop | None = None) -> bool:
+        """How calls are signed, and that the production key may be made, is of the keys."""
+        if obj is None:
+            return False
+        others = (request.POST.get(name, stored) != stored for name, stored in self._signed_with(obj).items())
+        return any(others) or bool(request.POST.get("tests_done_reason", "").strip() and not obj.tests_done_at)
+
+    def _signed_with(self, shop: Shop) -> dict[str, str]:
+        return {name: getattr(shop, name) for name in ("algorithm_test", "algorithm_production")}
 
     def get_fieldsets(self, request: HttpRequest, obj: Shop | None = None) -> Any:
         inherits = _("E-mail gestionnaire vide : l'adresse du Contact gestionnaire de la société est utilisée.")
@@ -143,4 +154,4 @@ class ShopAdmin(StatusAdmin):
 
 
 # Billing has pages of its own; importing them registers them.
-from .billing import admin as billing_admin  # noqa: E402, F401
+from shops.billing import admin as billing_admin  # noqa: E402, F401

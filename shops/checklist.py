@@ -42,7 +42,7 @@ CARD_TYPES: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Payment:
-    """A test payment as its event told it; `card` None for a type that is in no column."""
+    """A test payment of an event; `card` is None for a type that is in no column."""
 
     event: str
     card: str | None

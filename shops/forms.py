@@ -8,22 +8,22 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from backoffice.fields import OneEmailFormField
-from backoffice.forms import PlainForm, section
+from backoffice.base import limits
+from backoffice.base.fields import LinkInput, OneEmailFormField, StrictJSONField
+from backoffice.base.forms import PlainForm, section
 from companies.forms import email_help, preview_attributes
 from companies.models import Language
-from notifications import impact
-from notifications.catalogue import Source
-
-from .models import Contract, Shop, SignatureAlgorithm
-from .services import KeyFormat, contract_stamp
+from notifications.core.catalogue import Source
+from notifications.tables import impact
+from shops.models import Contract, Shop, SignatureAlgorithm
+from shops.services import KeyFormat, contract_stamp
 
 
 class ShopForm(PlainForm):
-    """A shop's own fields; an empty manager address is inherited (DESIGN 4.1)."""
+    """A shop's own fields; an empty manager address is inherited (docs/rules.md 4.1)."""
 
     name = forms.CharField(label=_("Nom de la boutique"), max_length=200)
-    url = forms.CharField(label=_("URL de la boutique"), max_length=500, required=False)
+    url = forms.CharField(label=_("URL de la boutique"), max_length=500, required=False, widget=LinkInput)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices)
     manager_email = OneEmailFormField(label=_("E-mail gestionnaire"), max_length=254, required=False)
     version = forms.IntegerField(widget=forms.HiddenInput)
@@ -49,7 +49,7 @@ class NewShopForm(PlainForm):
     """Opening a shop; the identifiant boutique was drawn beforehand and comes back signed."""
 
     name = forms.CharField(label=_("Nom de la boutique"), max_length=200)
-    url = forms.CharField(label=_("URL de la boutique"), max_length=500, required=False)
+    url = forms.CharField(label=_("URL de la boutique"), max_length=500, required=False, widget=LinkInput)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices)
     manager_email = OneEmailFormField(label=_("E-mail gestionnaire"), max_length=254, required=False)
     contracts = forms.CharField(
@@ -59,7 +59,7 @@ class NewShopForm(PlainForm):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_("Un contrat par ligne : son numéro puis son réseau, par exemple « 5785350 CB »."),
     )
-    site_id = forms.CharField(widget=forms.HiddenInput)
+    site_id = forms.CharField(max_length=limits.LONGEST_HIDDEN, widget=forms.HiddenInput)
 
     SAVED = ("name", "url", "language", "manager_email")
 
@@ -73,7 +73,7 @@ class NewShopForm(PlainForm):
         self.helper = section("name", "url", "language", "manager_email", "contracts", "site_id")
 
     def clean_contracts(self) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+        contracts: list[tuple[str, str]] = []
         for line in self.cleaned_data["contracts"].splitlines():
             words = line.split()
             if not words:
@@ -88,13 +88,13 @@ class NewShopForm(PlainForm):
                     raise forms.ValidationError(
                         gettext("« %(text)s » dépasse %(limit)d caractères.") % {"text": text, "limit": limit}
                     )
-            if pair in found:
+            if pair in contracts:
                 raise forms.ValidationError(
                     gettext("Le contrat %(number)s (%(network)s) est indiqué deux fois.")
                     % {"number": pair[0], "network": pair[1]}
                 )
-            found.append(pair)
-        return found
+            contracts.append(pair)
+        return contracts
 
 
 class AlgorithmForm(PlainForm):
@@ -106,8 +106,9 @@ class AlgorithmForm(PlainForm):
 
     SAVED = ("algorithm_test", "algorithm_production")
 
-    def __init__(self, *args: Any, shop: Shop, **kwargs: Any) -> None:
-        kwargs["initial"] = {name: getattr(shop, name) for name in (*self.SAVED, "version")}
+    def __init__(self, *args: Any, shop: Shop, typed: dict[str, str] | None = None, **kwargs: Any) -> None:
+        stored = {name: getattr(shop, name) for name in (*self.SAVED, "version")}
+        kwargs["initial"] = {**stored, **{name: (typed or {}).get(name) or stored[name] for name in self.SAVED}}
         super().__init__(*args, **kwargs)
         self.helper = section(Div(*self.SAVED, css_class="row row-cols-1 row-cols-md-2"), "version")
 
@@ -121,7 +122,7 @@ class KeyFormatForm(PlainForm):
         initial=KeyFormat.ALPHANUMERIC,
         widget=forms.RadioSelect,
     )
-    seen = forms.JSONField(widget=forms.HiddenInput)
+    seen = StrictJSONField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, with_format: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -150,6 +151,8 @@ class TestsDoneForm(PlainForm):
         ),
     )
 
+    SAVED = ("reason",)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.helper = section("reason")
@@ -169,7 +172,7 @@ class ContractForm(PlainForm):
     )
 
     # What the form was opened on; empty for a new contract.
-    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    seen = forms.CharField(max_length=limits.LONGEST_HIDDEN, widget=forms.HiddenInput, required=False)
 
     SAVED = ("number", "network")
 

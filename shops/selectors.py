@@ -9,13 +9,14 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from companies import access
 from companies.models import Membership
-from notifications.models import Event
-from notifications.selectors import rules_of
-
-from . import checklist
-from .models import Contract, Shop, ShopKey
+from companies.rights import access
+from notifications.core.catalogue import RuleType
+from notifications.core.facts import RuleFacts
+from notifications.models import NotificationRule
+from notifications.readers import events_of, rules_of
+from shops import checklist
+from shops.models import Contract, Shop, ShopKey
 
 END_OF_PAYMENT_RULE = "ipn-end"
 # Sixteen payments fill the table; this many are read before giving up on a shop that plays others.
@@ -26,7 +27,7 @@ PAYMENTS_READ = 1000
 
 
 def keys_of(shop: Shop) -> dict[str, ShopKey]:
-    """The keys of a shop by kind. Their values stay encrypted until somebody reads them."""
+    """Return the keys of a shop by kind; their values are decrypted when they are read."""
     return {key.kind: key for key in ShopKey.objects.filter(shop=shop)}
 
 
@@ -56,13 +57,13 @@ class Progress:
 
 
 def tests_progress(shop: Shop) -> Progress:
-    """The table of the test phase, from the TEST payments that the platform told of.
+    """Return the table of the test phase, from the TEST payments of the platform.
 
     What the back office publishes itself does not count: it proves nothing about the merchant's site.
     """
     told = (
-        Event.objects.filter(shop=shop, mode="TEST", external=True, type__in=(checklist.ACCEPTED, checklist.REFUSED))
-        .order_by("occurred_at", "pk")
+        events_of(shop)
+        .filter(mode="TEST", external=True, type__in=(checklist.ACCEPTED, checklist.REFUSED))
         .values_list("type", "data", "event_id", "occurred_at")[:PAYMENTS_READ]
     )
     payments = [
@@ -108,15 +109,23 @@ class Step:
     hint: str = ""
 
 
-def next_steps(shop: Shop, *, manager_email: str, may_manage_keys: bool) -> list[Step]:
+def next_steps(
+    shop: Shop,
+    *,
+    manager_email: str,
+    may_manage_keys: bool,
+    rules: Sequence[NotificationRule | RuleFacts] | None = None,
+) -> list[Step]:
     """What is left to do before the shop takes real payments; empty once everything is done.
 
     Args:
         manager_email: the address in force, own or inherited.
         may_manage_keys: whether links to the keys page help the reader.
+        rules: those of the shop, when the caller has read them.
     """
+    own: Sequence[NotificationRule | RuleFacts] = list(rules_of(shop)) if rules is None else rules
     keys = keys_of(shop)
-    end_rule = rules_of(shop).filter(reference=END_OF_PAYMENT_RULE).first()
+    calls = [rule for rule in own if rule.type == RuleType.IPN_CALL]
     in_production = ShopKey.Kind.PRODUCTION in keys
     test_key = keys.get(ShopKey.Kind.TEST)
     keys_url = reverse("shop_keys", args=[shop.site_id]) if may_manage_keys else ""
@@ -135,8 +144,7 @@ def next_steps(shop: Shop, *, manager_email: str, may_manage_keys: bool) -> list
         ),
         Step(
             _("URL de notification à la fin du paiement"),
-            bool(end_rule and end_rule.has_url),
-            f"{reverse('rules')}?shop={shop.site_id}&rule={END_OF_PAYMENT_RULE}",
+            *_notification_url(shop, calls),
         ),
         Step(
             _("Clé de test reportée dans votre site"),
@@ -149,7 +157,21 @@ def next_steps(shop: Shop, *, manager_email: str, may_manage_keys: bool) -> list
     return [] if all(step.done for step in steps) else steps
 
 
+def _notification_url(shop: Shop, calls: Sequence[NotificationRule | RuleFacts]) -> tuple[bool, str]:
+    """Whether a URL to call is set, and where; without the rule of the end of a payment, in any rule that calls."""
+    listed = f"{reverse('rules')}?shop={shop.site_id}"
+    end_rule = next((rule for rule in calls if rule.reference == END_OF_PAYMENT_RULE), None)
+    if end_rule is not None:
+        return end_rule.has_url, f"{listed}&rule={end_rule.reference}"
+    return any(rule.has_url for rule in calls), listed if calls else reverse("rule_create_start", args=[shop.site_id])
+
+
 # --- Contracts ------------------------------------------------------------------------------------
+
+
+def contracts_in(shop: Shop) -> QuerySet[Contract]:
+    """The contracts of one shop."""
+    return Contract.objects.filter(shop=shop).select_related("shop__company")
 
 
 def contracts_of(membership: Membership) -> QuerySet[Contract]:
@@ -159,23 +181,23 @@ def contracts_of(membership: Membership) -> QuerySet[Contract]:
 
 
 def contracts_filtered(
-    found: QuerySet[Contract], *, q: str = "", network: str = "", secure: str = ""
+    contracts: QuerySet[Contract], *, q: str = "", network: str = "", secure: str = ""
 ) -> QuerySet[Contract]:
     """Narrow by text (number, shop), network and enrolment (`yes` or `no`); empty arguments do not filter."""
     if q:
-        found = found.filter(Q(number__icontains=q) | Q(shop__name__icontains=q) | Q(shop__site_id__contains=q))
+        contracts = contracts.filter(Q(number__icontains=q) | Q(shop__name__icontains=q) | Q(shop__site_id__contains=q))
     if network:
-        found = found.filter(network=network)
+        contracts = contracts.filter(network=network)
     if secure in ("yes", "no"):
-        found = found.filter(three_d_secure=secure == "yes")
-    return found
+        contracts = contracts.filter(three_d_secure=secure == "yes")
+    return contracts
 
 
 def contract_use(contract: Contract) -> str:
     """Why a contract must stay, in a sentence; empty when nothing uses it."""
     if contract.three_d_secure:
-        return _("Le 3D Secure y est activé : seule votre banque ou l'assistance peut le retirer.")
-    if Event.objects.filter(shop=contract.shop_id, data__contract=contract.number).exists():
+        return _("Le 3D Secure y est activé : seule votre banque ou le support peut le retirer.")
+    if events_of(contract.shop).filter(data__contract=contract.number).exists():
         return _("Des paiements ont été faits avec ce contrat.")
     for rule in rules_of(contract.shop):
         for condition in rule.conditions:

@@ -2,7 +2,8 @@
 
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,13 +12,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from companies import access, audit, permissions, status
+from companies import announcements, audit, status
 from companies.audit import Actor, Changes, StaleVersion
 from companies.models import Company, Membership, Status
-from notifications.services import default_rules_create, publish
-
-from . import selectors
-from .models import Contract, Shop, ShopKey
+from companies.rights import access, permissions
+from notifications.events.publishing import publish
+from notifications.health import verification
+from notifications.rules.services import default_rules_create
+from shops import selectors
+from shops.models import KEY_OVERLAP, Contract, Shop, ShopKey
 
 _Kind = ShopKey.Kind
 
@@ -50,6 +53,7 @@ def shop_create(
         default_rules_create(shop=shop, actor=actor)
     if notify:
         publish(type="shop.created", company=company, shop=shop)
+    verification.addresses_saved(company=company, saved=[shop.manager_email], actor=actor)
     return shop
 
 
@@ -83,27 +87,32 @@ def shop_open(
     return shop
 
 
+def site_id_is_taken(site_id: str) -> bool:
+    """Whether any shop of the platform has this identifier."""
+    return Shop.objects.filter(site_id=site_id).exists()
+
+
 def free_site_id() -> str:
     """An identifiant boutique that no shop has, drawn at random: 8 digits, the first not zero."""
     while True:
         site_id = str(10_000_000 + secrets.randbelow(90_000_000))
-        if not Shop.objects.filter(site_id=site_id).exists():
+        if not site_id_is_taken(site_id):
             return site_id
 
 
 @transaction.atomic
-def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **fields: Any) -> Changes:
+def shop_update(*, shop: Shop, actor: Actor, seen: int | None = None, **fields: Any) -> Changes:
     """Change columns of a shop; returns what changed.
 
     A change of signature algorithm starts the 24 hours in which both are accepted.
 
     Args:
-        version: the version the writer saw; StaleVersion when the row has moved on.
+        seen: the version the writer saw; StaleVersion when the row has moved on.
         manager_email: empty means inherited from the company's Contact gestionnaire.
     """
     status.ensure_open(actor=actor, company=shop.company, shop=shop)
     shop.refresh_from_db(from_queryset=Shop.objects.select_for_update(of=("self",)).select_related("company"))
-    audit.check_seen(version, shop.version)
+    audit.check_seen(seen, shop.version)
     changes = audit.apply(shop, fields)
     if changes:
         for mode in ("test", "production"):
@@ -113,19 +122,96 @@ def shop_update(*, shop: Shop, actor: Actor, version: int | None = None, **field
         shop.version += 1
         shop.save()
         audit.record(actor=actor, action="shop.updated", obj=shop, company=shop.company, changes=changes)
+    if "manager_email" in changes:
+        verification.addresses_saved(company=shop.company, saved=[shop.manager_email], actor=actor)
     return changes
 
 
+class ShopsRefused(ValidationError):
+    """Some of many shops are refused; `problems` are (key of the shop, why)."""
+
+    def __init__(self, problems: list[tuple[int, ValidationError]]) -> None:
+        self.problems = problems
+        super().__init__([error for _key, error in problems])
+
+
 @transaction.atomic
-def shop_set_status(*, shop: Shop, actor: Actor, state: str, reason: str) -> Changes:
+def shops_update(
+    *,
+    fields: Mapping[int, Mapping[str, Any]],
+    actor: Actor,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Change columns of many shops as `shop_update` does, all or none; how many have changed.
+
+    They are read in one go and written one by one. What no column of a page decides, that a number is given once, is
+    left to the database.
+
+    Args:
+        fields: key of the shop → columns, none of which is unique or part of the signature.
+        progress: called with (shops done, shops in all).
+
+    Raises:
+        ShopsRefused: naming each shop that is refused.
+    """
+    keys = list(fields)
+    shops: dict[int, Shop] = {}
+    for start in range(0, len(keys), 500):
+        locked = Shop.objects.select_for_update(of=("self",)).select_related("company")
+        shops |= locked.in_bulk(keys[start : start + 500])
+    changed = 0
+    problems: list[tuple[int, ValidationError]] = []
+    with audit.gathered():
+        for number, key in enumerate(keys, start=1):
+            try:
+                changed += _updated(shops[key], actor, fields[key])
+            except ValidationError as error:
+                problems.append((key, error))
+            progress(number, len(keys))
+        if problems:
+            raise ShopsRefused(problems)
+        _ask_new_addresses(shops.values(), fields, actor)
+    return changed
+
+
+def _ask_new_addresses(shops: Iterable[Shop], fields: Mapping[int, Mapping[str, Any]], actor: Actor) -> None:
+    """Where companies verify addresses, ask those that a bulk edit brought."""
+    saved: dict[Company, set[str]] = {}
+    for shop in shops:
+        if "manager_email" in fields[shop.pk]:
+            saved.setdefault(shop.company, set()).add(shop.manager_email)
+    for company, emails in saved.items():
+        verification.addresses_saved(company=company, saved=emails, actor=actor)
+
+
+def _updated(shop: Shop, actor: Actor, fields: Mapping[str, Any]) -> bool:
+    """Change a shop whose row is locked; whether anything did."""
+    status.ensure_open(actor=actor, company=shop.company, shop=shop)
+    changes = audit.apply(shop, dict(fields))
+    if not changes:
+        return False
+    shop.full_clean(validate_unique=False, validate_constraints=False)
+    shop.version += 1
+    shop.save(update_fields=[*changes, "version", "updated_at"])
+    audit.record(actor=actor, action="shop.updated", obj=shop, company=shop.company, changes=changes)
+    return True
+
+
+@transaction.atomic
+def shop_set_status(*, shop: Shop, actor: Actor, state: str, reason: str, notify: bool = True) -> Changes:
     """Suspend, close or open again a shop; returns what changed. For the platform's team.
+
+    Tells the manager of the shop and the Contact gestionnaire, unless `notify` is False.
 
     Args:
         state: one of Status.
         reason: shown to the merchant; required unless the shop becomes active.
     """
     shop = Shop.objects.select_for_update(of=("self",)).select_related("company").get(pk=shop.pk)
-    return status.change(shop, company=shop.company, actor=actor, state=state, reason=reason)
+    changes = status.change(shop, company=shop.company, actor=actor, state=state, reason=reason)
+    if notify:
+        announcements.shop_status_changed(shop, changes)
+    return changes
 
 
 @transaction.atomic
@@ -223,18 +309,18 @@ def contract_update(*, contract: Contract, actor: Actor, number: str, network: s
 
 
 def contract_stamp(contract: Contract) -> str:
-    """What a form of a contract was opened on, to tell a second writer that it has changed."""
+    """The stamp of a contract as a form shows it, to detect a change by another user."""
     return audit.stamp(contract.number, contract.network, contract.three_d_secure)
 
 
 def _contract_held(contract: Contract, seen: str | None) -> Contract:
     """The contract as it is now, its row locked. StaleVersion when it is not the one that was looked at."""
     rows = Contract.objects.select_for_update(of=("self",)).select_related("shop__company")
-    found = rows.filter(pk=contract.pk).first()
-    if found is None:
+    held = rows.filter(pk=contract.pk).first()
+    if held is None:
         raise StaleVersion
-    audit.check_seen(seen, contract_stamp(found))
-    return found
+    audit.check_seen(seen, contract_stamp(held))
+    return held
 
 
 def _check_once(contract: Contract) -> None:
@@ -300,9 +386,15 @@ def key_save(*, shop: Shop, kind: str, value: str, actor: Actor) -> bool:
 
 
 def _renew(key: ShopKey, value: str) -> None:
+    """Give a key a new value. Calls carry a signature of the former one too for a while, so that receivers can change
+    over.
+    """
+    now = timezone.now()
+    if not key._state.adding and key.kind in ShopKey.SIGNING:
+        key.former_value, key.former_until = key.value, now + KEY_OVERLAP
     key.value = value
     key.generation += not key._state.adding
-    key.changed_at = timezone.now()
+    key.changed_at = now
     key.shown_at = None
     key.full_clean()
     key.save()
@@ -320,6 +412,13 @@ def key_remove(*, shop: Shop, kind: str, actor: Actor) -> bool:
     )
     key.delete()
     return True
+
+
+def former_keys_forget(now: datetime) -> None:
+    """Erase former values of keys whose overlap is over."""
+    due = ShopKey.objects.filter(former_until__lte=now)
+    if due.exists():
+        due.update(former_value="", former_until=None)
 
 
 class KeyAlreadyChanged(ValidationError):
@@ -347,7 +446,7 @@ def keys_generate(
     """Generate or regenerate keys of a shop; calls made from now on are signed with the new ones.
 
     Publishes `production_key.generated` for the first production key, `production_key.regenerated`
-    for the later ones; the other keys are told to nobody (DESIGN 3).
+    for the later ones; the other keys are told to nobody (docs/rules.md 3).
 
     Args:
         seen: the generation of each kind that the person saw, 0 for none.
@@ -411,7 +510,7 @@ def unavailable(shop: Shop, kind: str, keys: Mapping[str, ShopKey]) -> str:
 
 @transaction.atomic
 def key_show(*, shop: Shop, kind: str, actor: Actor) -> str | None:
-    """The value of a key that nobody has seen yet, this once; None when it was shown before."""
+    """The value of a key at its first display; None if it was shown before."""
     status.ensure_open(actor=actor, company=shop.company, shop=shop)
     key = ShopKey.objects.select_for_update().filter(shop=shop, kind=kind, shown_at=None).first()
     if key is None:

@@ -2,10 +2,14 @@
 
 from django.urls import include, path
 
-from . import contract_views, key_views, views
+from shops import views
+from shops.bulk import views as bulk_views
+from shops.contracts import views as contract_views
+from shops.keys import views as key_views
 
 urlpatterns = [
     path("settings/shops/", views.shops, name="shops"),
+    path("settings/shops/bulk/", bulk_views.shops_bulk, name="shops_bulk"),
     path("settings/shops/new/", views.shop_new, name="shop_new"),
     # The same choice of a shop, for the menu entries of its other tabs.
     path("settings/shops/keys/", views.shops, {"tab": "keys"}, name="shops_keys"),
@@ -30,7 +34,7 @@ urlpatterns = [
         contract_views.three_d_secure_activate,
         name="three_d_secure_activate",
     ),
-    path("", include("notifications.rule_urls")),
+    path("", include("notifications.rules.urls")),
     path("", include("shops.orders.urls")),
     path("", include("shops.billing.urls")),
     path("", include("shops.dataforms.urls")),

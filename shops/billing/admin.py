@@ -18,18 +18,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from backoffice.admin import NamedRows, ReadOnlyAdmin, ServiceAdmin, link_to
-from backoffice.files import file_response
+from backoffice.base.files import file_response
+from backoffice.base.typed import ModelForm
 from companies import status
 from companies.audit import Actor
 from companies.models import Contact
-from notifications import mass_mail
-from shops.models import Shop
-
-from . import pricing, services, words
-from .forms import IssueForm, UploadForm
-from .models import BillingDocument, BillingDraft, PriceItem, PriceList
-from .views import pdf_response
+from companies.staff.pages import NamedRows, ReadOnlyAdmin, ServiceAdmin, link_to
+from notifications.broadcasts import mass_mail
+from shops.billing import pricing, services, words
+from shops.billing.forms import IssueForm, UnitPriceField, UploadForm
+from shops.billing.views import pdf_response
+from shops.models import BillingDocument, BillingDraft, PriceItem, PriceList, Shop
 
 
 class PriceItemInline(NamedRows):
@@ -41,17 +40,20 @@ class PriceItemInline(NamedRows):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "code":
             return forms.ChoiceField(label=db_field.verbose_name, choices=pricing.CHOICES)
+        if db_field.name == "unit_price":
+            return UnitPriceField(label=db_field.verbose_name, max_length=30)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
-class PriceListForm(forms.ModelForm):
+class PriceListForm(ModelForm):
     class Meta:
         model = PriceList
         fields = ("name", "currency", "tax_rate", "is_default")
 
     def _get_validation_exclusions(self) -> set[str]:
         # Left to the service, which takes the mark of the first choice from the former list.
-        return super()._get_validation_exclusions() | {"is_default"}  # type: ignore[misc]
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"is_default"}
 
 
 @admin.register(PriceList)
@@ -95,6 +97,7 @@ class BillingDocumentAdmin(ReadOnlyAdmin):
     change_list_template = "admin/shops/billing/change_list.html"
     change_form_template = "admin/shops/billing/change_form.html"
     list_display = ("number", "kind", "shop", "company", "period_start", "period_end", "gross_shown", "issued_at")
+    company_path = "company"
     list_filter = ("kind", "source", "currency", "issued_at")
     list_select_related = ("shop", "company")
     search_fields = ("number", "shop__site_id", "shop__name", "company__name", "company__reference")
@@ -260,9 +263,7 @@ class BillingDocumentAdmin(ReadOnlyAdmin):
                     price_list=values["price_list"],
                     start=values["start"],
                     end=values["end"],
-                    content=values["file"].read(),
-                    file_name=values["file"].name,
-                    net=values["net"],
+                    upload=services.Upload(values["file"].read(), values["file"].name, values["net"]),
                     actor=Actor.of(request),
                 )
             except ValidationError as error:
@@ -349,20 +350,20 @@ def _issued(document: BillingDocument) -> str:
 
 def _preview(shop: Shop, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = services.computed_bill(shop=shop, **wanted)
+        bill = services.computed_bill(shop=shop, **wanted)
     except ValidationError as error:
         return {"shop": shop, "bill": None, "why_not": " ".join(error.messages)}
-    return _figures(shop, found)
+    return _figures(shop, bill)
 
 
-def _figures(shop: Shop, found: pricing.Bill) -> dict[str, Any]:
+def _figures(shop: Shop, bill: pricing.Bill) -> dict[str, Any]:
     return {
         "shop": shop,
-        "bill": found,
+        "bill": bill,
         "why_not": "",
-        "lines": [words.row(item, found.currency) for item in found.lines],
-        "rate": words.rate(found.tax_rate),
-        **{name: words.amount(getattr(found, name), found.currency) for name in ("net", "tax", "gross")},
+        "lines": [words.row(item, bill.currency) for item in bill.lines],
+        "rate": words.rate(bill.tax_rate),
+        **{name: words.amount(getattr(bill, name), bill.currency) for name in ("net", "tax", "gross")},
         "is_told": status.is_active(company=shop.company, shop=shop),
     }
 

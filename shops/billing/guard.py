@@ -1,10 +1,10 @@
-"""The database's own guard of billing: an issued document is neither changed nor removed, a series only counts on.
+"""Triggers that protect billing: an issued document is neither changed nor deleted, a number series only increases.
 
 `BillingDocument.save` and `delete` say so in words; these triggers hold whatever goes past them: a bulk
 update, a console, another program.
 """
 
-from backoffice.triggers import Guard, Rules
+from backoffice.base.triggers import Guard, Rules
 
 _DOCUMENT = "shops_billingdocument"
 _SERIES = "shops_numberseries"

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import fontpkg_fira_sans
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
-from . import words
-from .models import BillingDocument
-from .pricing import Line
+from backoffice.text import times
+from shops.billing import words
+from shops.billing.pricing import Line
+from shops.models import BillingDocument
 
 _FILES = Path(fontpkg_fira_sans.ROOT) / "files"
 _FONTS = {"": _FILES / "FiraSans-Regular.ttf", "B": _FILES / "FiraSans-SemiBold.ttf"}
@@ -53,6 +53,8 @@ def _drawable(character: str) -> str:
         return character
     if ord(character) in _SPELLED:
         return _SPELLED[ord(character)]
+    if character in "\u200c\u200d":
+        return ""
     if unicodedata.category(character).startswith(("C", "Z")):
         return " "
     bases = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
@@ -113,7 +115,7 @@ class _Page(FPDF):
         self.ln(8)
         self._write(words.title(document), 20, "B")
         self.ln(2)
-        issued = date_format(timezone.localtime(document.issued_at))
+        issued = times.day(document.issued_at)
         self._write(_("Émise le %(date)s") % {"date": issued})
         self._write(_("Période : %(period)s") % {"period": self._period()})
         shop = f"{document.customer.get('shop', '')} ({document.customer.get('site_id', '')})"

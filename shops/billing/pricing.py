@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from notifications.currencies import exponent
+from backoffice.text.currencies import exponent
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def priced(usage: Mapping[str, int], prices: Mapping[str, Decimal], *, currency:
 
 
 def negated(original: Bill) -> Bill:
-    """The figures of the credit note: the same lines with the quantities turned round."""
+    """Return the figures of the credit note: the same lines with opposite quantities."""
     lines = tuple(Line(item.code, item.label, -item.quantity, item.unit_price, -item.amount) for item in original.lines)
     return Bill(original.currency, original.tax_rate, lines, -original.net, -original.tax, -original.gross)
 

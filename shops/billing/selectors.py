@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from companies import access
+from backoffice.base.searching import identifier
+from backoffice.text import zones
 from companies.models import Company, Membership
+from companies.rights import access
 from notifications.models import Attempt, Delivery, Event
-from shops.models import Shop
-
-from . import pricing
-from .models import BillingDocument
+from shops.billing import pricing
+from shops.models import BillingDocument, Shop
 
 # Mails that are a service to the merchant; what the platform tells on its own account is not billed.
 BILLED_MAIL = ("merchant_email", "buyer_email", "payment_order")
@@ -22,15 +22,14 @@ BILLED_MAIL = ("merchant_email", "buyer_email", "payment_order")
 
 def bounds(company: Company, start: date, end: date) -> tuple[datetime, datetime]:
     """The first moment of the period and the first one after it, in the company's time."""
-    name = company.time_zone if company.time_zone in zoneinfo.available_timezones() else "UTC"
-    zone = zoneinfo.ZoneInfo(name)
+    zone = zoneinfo.ZoneInfo(zones.known(company.time_zone, "UTC"))
     return datetime.combine(start, time.min, zone), datetime.combine(end + timedelta(days=1), time.min, zone)
 
 
 def usage(shop: Shop, start: date, end: date) -> dict[str, int]:
     """How often each service was used in PRODUCTION, both days included; unused ones are absent."""
     since, until = bounds(shop.company, start, end)
-    found: dict[str, int] = {"monthly_fee": pricing.whole_months(start, end)}
+    counts: dict[str, int] = {"monthly_fee": pricing.whole_months(start, end)}
     rows = (
         Event.objects.filter(
             shop=shop,
@@ -44,8 +43,8 @@ def usage(shop: Shop, start: date, end: date) -> dict[str, int]:
         .values_list("type")
         .annotate(n=Count("pk"))
     )
-    found.update(dict(rows))
-    found["email"] = Delivery.objects.filter(
+    counts.update(dict(rows))
+    counts["email"] = Delivery.objects.filter(
         shop=shop,
         mode="PRODUCTION",
         channel="email",
@@ -55,7 +54,7 @@ def usage(shop: Shop, start: date, end: date) -> dict[str, int]:
         sent_at__gte=since,
         sent_at__lt=until,
     ).count()
-    found["ipn_call"] = Attempt.objects.filter(
+    counts["ipn_call"] = Attempt.objects.filter(
         delivery__shop=shop,
         delivery__channel="ipn",
         delivery__mode="PRODUCTION",
@@ -63,7 +62,7 @@ def usage(shop: Shop, start: date, end: date) -> dict[str, int]:
         started_at__gte=since,
         started_at__lt=until,
     ).count()
-    return {code: count for code, count in found.items() if count}
+    return {code: count for code, count in counts.items() if count}
 
 
 def overlapping(shop: Shop, start: date, end: date) -> BillingDocument | None:
@@ -93,26 +92,31 @@ def documents(membership: Membership) -> QuerySet[BillingDocument]:
 
 
 def filtered(
-    found: QuerySet[BillingDocument],
+    documents: QuerySet[BillingDocument],
     *,
     q: str = "",
     kind: str = "",
+    currency: str = "",
     shop: str = "",
     since: date | None = None,
     until: date | None = None,
 ) -> QuerySet[BillingDocument]:
-    """Narrow by number or shop, type, shop, and period (documents whose period touches it)."""
+    """Narrow by number or shop, type, currency, shop, and period (documents whose period touches it)."""
     if q:
-        found = found.filter(Q(number__icontains=q) | Q(shop__name__icontains=q) | Q(shop__site_id__contains=q))
+        key = identifier(q)
+        named = Q(pk=key) if key else Q(number__icontains=q)
+        documents = documents.filter(named | Q(shop__name__icontains=q) | Q(shop__site_id__contains=q))
     if kind:
-        found = found.filter(kind=kind)
+        documents = documents.filter(kind=kind)
+    if currency:
+        documents = documents.filter(currency=currency)
     if shop:
-        found = found.filter(shop__site_id=shop)
+        documents = documents.filter(shop__site_id=shop)
     if since:
-        found = found.filter(period_end__gte=since)
+        documents = documents.filter(period_end__gte=since)
     if until:
-        found = found.filter(period_start__lte=until)
-    return found
+        documents = documents.filter(period_start__lte=until)
+    return documents
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,10 @@ class Totals:
     gross: Decimal
 
 
-def totals(found: QuerySet[BillingDocument]) -> list[Totals]:
+def totals(documents: QuerySet[BillingDocument]) -> list[Totals]:
     """One row a currency; credit notes count negative."""
     rows: Any = (
-        found.order_by()
+        documents.order_by()
         .values("currency")
         .annotate(count=Count("pk"), net=Sum("net"), tax=Sum("tax"), gross=Sum("gross"))
         .order_by("currency")

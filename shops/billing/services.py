@@ -8,6 +8,7 @@ import hashlib
 import zoneinfo
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,19 +17,17 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from backoffice.text import characters, times, zones
 from companies import audit
 from companies.audit import Actor
 from companies.models import Company, Status
-from notifications.attachments import File
-from notifications.services import publish
-from shops.models import Shop
-
-from . import pdf, pricing, selectors, uploads, words
-from .models import BillingDocument, BillingDraft, NumberSeries, PriceItem, PriceList
-from .pricing import Bill, Line
+from notifications.events.publishing import Particulars, publish
+from notifications.mail.attachments import File
+from shops.billing import pdf, pricing, selectors, uploads, words
+from shops.billing.pricing import Bill, Line
+from shops.models import BillingDocument, BillingDraft, NumberSeries, PriceItem, PriceList, Shop
 
 _Kind, _Source = BillingDocument.Kind, BillingDocument.Source
 PREFIXES = {_Kind.INVOICE: "F", _Kind.CREDIT_NOTE: "A"}
@@ -39,17 +38,17 @@ DRAFT_LIFE = timedelta(days=7)
 
 
 def check_period(shop: Shop, start: date, end: date, now: datetime) -> None:
-    """Refuse a period that is turned round, too long, or not over yet in the company's time."""
+    """Refuse a period that ends before it starts, is too long, or is not over in the company's time."""
     if end < start:
         raise ValidationError(
             _("La fin de la période (%(end)s) précède son début (%(start)s).")
-            % {"start": date_format(start), "end": date_format(end)}
+            % {"start": times.day(start), "end": times.day(end)}
         )
     if (end - start).days > 366:
         raise ValidationError(_("Une période de facturation compte au plus une année."))
     if selectors.bounds(shop.company, start, end)[1] > now:
         raise ValidationError(
-            _("La période se termine le %(end)s : elle se facture une fois finie.") % {"end": date_format(end)}
+            _("La période se termine le %(end)s : elle se facture une fois finie.") % {"end": times.day(end)}
         )
 
 
@@ -70,12 +69,12 @@ def computed_bill(*, shop: Shop, price_list: PriceList, start: date, end: date, 
             }
         )
     prices = dict(price_list.items.values_list("code", "unit_price"))
-    found = pricing.priced(
+    bill = pricing.priced(
         selectors.usage(shop, start, end), prices, currency=price_list.currency, tax_rate=price_list.tax_rate
     )
-    if not found.lines:
+    if not bill.lines:
         raise ValidationError(_("%(shop)s : rien à facturer sur cette période.") % {"shop": shop.name})
-    return found
+    return bill
 
 
 # --- Issuing --------------------------------------------------------------------------------------
@@ -93,8 +92,8 @@ def billing_issue(
 ) -> BillingDocument:
     """Issue a shop's detailed billing, computed from its events. Publishes `detailed_billing`."""
     _lock(shop)
-    found = computed_bill(shop=shop, price_list=price_list, start=start, end=end, now=now)
-    return _issue(shop=shop, found=found, source=_Source.EVENTS, start=start, end=end, actor=actor, now=now)
+    bill = computed_bill(shop=shop, price_list=price_list, start=start, end=end, now=now)
+    return _issue(_Issue(shop, bill, _Source.EVENTS, start, end), actor=actor, now=now)
 
 
 @transaction.atomic
@@ -105,17 +104,16 @@ def draft_issue(*, draft: BillingDraft, actor: Actor, now: datetime | None = Non
     draft_now = kept.first()
     if draft_now is None:
         raise ValidationError(_("Ce brouillon a déjà été émis ou abandonné."))
-    found = draft_bill(draft_now)
-    document = _issue(
+    bill = draft_bill(draft_now)
+    issue = _Issue(
         shop=draft_now.shop,
-        found=found,
+        bill=bill,
         source=draft_now.source,
         start=draft_now.period_start,
         end=draft_now.period_end,
-        actor=actor,
-        now=now,
         content=bytes(draft_now.file) if draft_now.source == _Source.PDF else None,
     )
+    document = _issue(issue, actor=actor, now=now)
     draft_now.delete()
     return document
 
@@ -134,98 +132,121 @@ def credit_note_issue(*, document: BillingDocument, actor: Actor, now: datetime 
     if BillingDocument.objects.filter(credits=original).exists():
         raise ValidationError(_("La facture %(number)s a déjà un avoir.") % {"number": original.number})
     lines = tuple(Line.from_json(item) for item in original.lines)
-    found = Bill(original.currency, original.tax_rate, lines, original.net, original.tax, original.gross)
-    return _issue(
+    bill = Bill(original.currency, original.tax_rate, lines, original.net, original.tax, original.gross)
+    issue = _Issue(
         shop=original.shop,
-        found=pricing.negated(found),
+        bill=pricing.negated(bill),
         source=_Source.CREDIT,
         start=original.period_start,
         end=original.period_end,
-        actor=actor,
-        now=now,
         credits=original,
     )
+    return _issue(issue, actor=actor, now=now)
 
 
 def _lock(shop: Shop) -> None:
-    """Two people issuing the same period: the second one waits, then finds the document of the first."""
+    """Lock the period: of two users who issue it at once, the second waits, then finds the document of the first."""
     Shop.objects.select_for_update().get(pk=shop.pk)
 
 
-def _issue(
-    *,
-    shop: Shop,
-    found: Bill,
-    source: str,
-    start: date,
-    end: date,
-    actor: Actor,
-    now: datetime | None,
-    content: bytes | None = None,
-    credits: BillingDocument | None = None,
-) -> BillingDocument:
+@dataclass(frozen=True)
+class _Issue:
+    """A document that is to be issued.
+
+    Attributes:
+        content: the PDF as it was uploaded; None: ours is drawn.
+        credits: the invoice that a credit note cancels.
+    """
+
+    shop: Shop
+    bill: Bill
+    source: str
+    start: date
+    end: date
+    content: bytes | None = None
+    credits: BillingDocument | None = None
+
+    @property
+    def kind(self) -> BillingDocument.Kind:
+        return _Kind.CREDIT_NOTE if self.credits else _Kind.INVOICE
+
+
+def _issue(issue: _Issue, *, actor: Actor, now: datetime | None) -> BillingDocument:
     now = now or timezone.now()
-    company = shop.company
-    if Status.CLOSED in (company.status, shop.status) and credits is None:
+    shop, company = issue.shop, issue.shop.company
+    if Status.CLOSED in (company.status, shop.status) and issue.credits is None:
         raise ValidationError(_("%(shop)s est fermée : elle ne se facture plus.") % {"shop": shop.name})
-    kind = _Kind.CREDIT_NOTE if credits else _Kind.INVOICE
-    document = BillingDocument(
-        shop=shop,
-        company=company,
-        kind=kind,
-        source=source,
-        number=_next_number(kind, now, company),
-        credits=credits,
-        period_start=start,
-        period_end=end,
-        issued_at=now,
-        language=shop.language,
-        currency=found.currency,
-        tax_rate=found.tax_rate,
-        net=found.net,
-        tax=found.tax,
-        gross=found.gross,
-        lines=_told_lines(found.lines, shop.language),
-        customer=_customer(company, shop),
-        issuer={"name": settings.PLATFORM_NAME},
-        actor_label=actor.label[:200],
-    )
-    document.file = content or pdf.render(document, _zone(company))
-    document.sha256 = hashlib.sha256(document.file).hexdigest()
-    event = publish(
-        type="billing.issued",
-        company=company,
-        shop=shop,
-        data={
-            "kind": kind,
-            "number": document.number,
-            "credits": credits.number if credits else "",
-            "document": str(document.pk),
-            "period_start": start.isoformat(),
-            "period_end": end.isoformat(),
-            "currency": found.currency,
-            "net": pricing.text(found.net),
-            "tax": pricing.text(found.tax),
-            "gross": pricing.text(found.gross),
-        },
-        attachments=[File(document.file_name, "application/pdf", document.file)],
-    )
-    document.event_id = event.event_id
+    document = _drawn(issue, actor, now)
+    document.event_id = _announced(document)
     document.full_clean(exclude=["file", "lines", "customer", "issuer", "credits"])
     document.save(force_insert=True)
     audit.record(
         actor=actor,
-        action="billing.credited" if credits else "billing.issued",
+        action="billing.credited" if issue.credits else "billing.issued",
         obj=document,
         company=company,
         changes={
             "shop": [None, shop.site_id],
-            "period_start": [None, start.isoformat()],
-            "period_end": [None, end.isoformat()],
-            "gross": [None, f"{pricing.text(found.gross)} {found.currency}"],
+            "period_start": [None, issue.start.isoformat()],
+            "period_end": [None, issue.end.isoformat()],
+            "gross": [None, f"{pricing.text(issue.bill.gross)} {issue.bill.currency}"],
         },
     )
     return document
+
+
+def _drawn(issue: _Issue, actor: Actor, now: datetime) -> BillingDocument:
+    """The document with its number and its file, not stored."""
+    shop, company, bill = issue.shop, issue.shop.company, issue.bill
+    document = BillingDocument(
+        shop=shop,
+        company=company,
+        kind=issue.kind,
+        source=issue.source,
+        number=_next_number(issue.kind, now, company),
+        credits=issue.credits,
+        period_start=issue.start,
+        period_end=issue.end,
+        issued_at=now,
+        language=shop.language,
+        currency=bill.currency,
+        tax_rate=bill.tax_rate,
+        net=bill.net,
+        tax=bill.tax,
+        gross=bill.gross,
+        lines=_told_lines(bill.lines, shop.language),
+        customer=_customer(company, shop),
+        issuer={"name": settings.PLATFORM_NAME},
+        actor_label=actor.label[:200],
+    )
+    document.file = issue.content or pdf.render(document, _zone(company))
+    document.sha256 = hashlib.sha256(document.file).hexdigest()
+    return document
+
+
+def _announced(document: BillingDocument) -> str:
+    """Publish the document; the identity of the event."""
+    event = publish(
+        type="billing.issued",
+        company=document.company,
+        shop=document.shop,
+        data={
+            "kind": document.kind,
+            "number": document.number,
+            "credits": document.credits.number if document.credits else "",
+            "document": str(document.pk),
+            "period_start": document.period_start.isoformat(),
+            "period_end": document.period_end.isoformat(),
+            "currency": document.currency,
+            "net": pricing.text(document.net),
+            "tax": pricing.text(document.tax),
+            "gross": pricing.text(document.gross),
+        },
+        particulars=Particulars(
+            attachments=[File(document.file_name, "application/pdf", bytes(document.file))],
+        ),
+    )
+    return event.event_id
 
 
 def _next_number(kind: str, now: datetime, company: Company) -> str:
@@ -239,7 +260,7 @@ def _next_number(kind: str, now: datetime, company: Company) -> str:
 
 
 def _zone(company: Company) -> str:
-    return company.time_zone if company.time_zone in zoneinfo.available_timezones() else "UTC"
+    return zones.known(company.time_zone, "UTC")
 
 
 def _told_lines(lines: Iterable[Line], language: str) -> list[dict[str, str]]:
@@ -263,6 +284,19 @@ def _customer(company: Company, shop: Shop) -> dict[str, str]:
 # --- Uploads --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A CSV or PDF with the figures of a bill.
+
+    Attributes:
+        net: the net total that a PDF says; a CSV is added up.
+    """
+
+    content: bytes
+    file_name: str
+    net: Decimal | None = None
+
+
 @transaction.atomic
 def draft_create(
     *,
@@ -270,21 +304,17 @@ def draft_create(
     price_list: PriceList,
     start: date,
     end: date,
-    content: bytes,
-    file_name: str,
+    upload: Upload,
     actor: Actor,
-    net: Decimal | None = None,
     now: datetime | None = None,
 ) -> BillingDraft:
-    """Keep an uploaded CSV or PDF until somebody has looked at what it would give.
-
-    Args:
-        net: the net total that a PDF says; a CSV is added up.
+    """Store an uploaded CSV or PDF as a draft, to be looked at before it is issued.
 
     Raises:
         ValidationError: by field; what is wrong with the file, by line and column for a CSV.
     """
     now = now or timezone.now()
+    content, file_name, net = upload.content, upload.file_name, upload.net
     with _on("end"):
         check_period(shop, start, end, now)
     lines: list[Line] = []
@@ -322,13 +352,13 @@ def draft_create(
 
 @contextmanager
 def _on(field: str, file_name: str = "") -> Iterator[None]:
-    """Whatever is refused within is the fault of one field; of a file, its name is told."""
+    """Attach refusals raised inside the block to one field, with the name of a file."""
     try:
         yield
     except ValidationError as error:
         told = error.messages
         if file_name:
-            name = "".join(character if character.isprintable() else " " for character in file_name)
+            name = characters.legible(file_name)
             name = name if len(name) <= 60 else f"{name[:30]}…{name[-25:]}"
             told = [_("« %(name)s » : %(why)s") % {"name": name, "why": why} for why in told]
         raise ValidationError({field: told}) from error

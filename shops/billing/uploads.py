@@ -4,15 +4,15 @@ import codecs
 import csv
 import io
 import re
-import zlib
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from . import pricing
-from .pricing import Line
+from backoffice.base.csv_reading import delimiter_of, read_text, reason
+from backoffice.text import amounts, characters
+from shops.billing import pdf_guard, pricing
+from shops.billing.pricing import Line
 
 MAX_CSV = 1024 * 1024
 MAX_PDF = 8 * 1024 * 1024
@@ -36,14 +36,6 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff2
 MAX_TOTAL = Decimal(10) ** 11
 
 
-# Enough for the objects of a document of MAX_PDF; what grows beyond was made to.
-_MAX_UNPACKED = 16 * 1024 * 1024
-_ACTIVE = re.compile(
-    rb"/(JavaScript|JS|Launch|EmbeddedFiles?|RichMedia|XFA|SubmitForm|ImportData|OpenAction|AA)(?![A-Za-z0-9])"
-)
-_STREAM = re.compile(rb">>\s{0,16}stream\r?\n")
-
-
 def check_size(size: int) -> None:
     """Refuse what is larger than any file taken here, before it is read."""
     if size > MAX_PDF:
@@ -65,61 +57,17 @@ def kind_of(content: bytes, file_name: str = "") -> str:
     utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not utf_16 and (b"\x00" in content or content[:2] == b"PK"):
         raise ValidationError(_("Ce fichier n'est ni un CSV ni un PDF."))
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValidationError(
-            _("Le fichier CSV n'est pas en UTF-8 (octet %(position)d).") % {"position": error.start + 1}
-        ) from None
+    if utf_16:
+        raise ValidationError(_("Le fichier CSV n'est pas en UTF-8 (octet %(position)d).") % {"position": 1})
+    read_text(content)
     return "csv"
 
 
 def check_pdf(content: bytes) -> None:
-    """Refuse what is too large, cut off, or runs something when opened."""
+    """Refuse what is too large, cut off, protected, or runs something when opened."""
     if len(content) > MAX_PDF:
         raise ValidationError(_("Le fichier PDF dépasse %(mib)d Mio.") % {"mib": MAX_PDF // 1024 // 1024})
-    if b"%%EOF" not in content[-2048:]:
-        raise ValidationError(_("Le fichier PDF est incomplet : sa fin manque."))
-    for part in _objects(content):
-        if active := _ACTIVE.search(_plain(part)):
-            raise ValidationError(
-                _("Le fichier PDF contient un élément actif (%(name)s) : enregistrez-le sans script ni pièce jointe.")
-                % {"name": active[0].decode()}
-            )
-
-
-def _objects(content: bytes) -> Iterator[bytes]:
-    """What a PDF says outside of its streams, and the objects packed into streams; all in one pass.
-
-    Other streams hold any bytes and act on nothing.
-    """
-    place, left = 0, _MAX_UNPACKED
-    while (start := _STREAM.search(content, place)) is not None:
-        said = content[place : start.end()]
-        yield said
-        end = content.find(b"endstream", start.end())
-        if end < 0:
-            raise ValidationError(_("Le fichier PDF est incomplet : sa fin manque."))
-        # The dictionary of the stream is what stands right before it.
-        if b"/ObjStm" in _plain(said[said.rfind(b"obj") + 1 :]):
-            unpacker = zlib.decompressobj()
-            try:
-                unpacked = unpacker.decompress(content[start.end() : end], left)
-            except zlib.error:
-                raise ValidationError(
-                    _("Le fichier PDF est protégé, ou compressé d'une façon qui ne se vérifie pas.")
-                ) from None
-            left -= len(unpacked)
-            if unpacker.unconsumed_tail or left <= 0:
-                raise ValidationError(_("Le fichier PDF est démesuré une fois décompressé."))
-            yield unpacked
-        place = end + len(b"endstream")
-    yield content[place:]
-
-
-def _plain(said: bytes) -> bytes:
-    """Names as they are meant: any of their characters may be written as #xx."""
-    return re.sub(rb"#([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), said)
+    pdf_guard.check(content)
 
 
 def parse_csv(content: bytes, currency: str) -> list[Line]:
@@ -132,9 +80,8 @@ def parse_csv(content: bytes, currency: str) -> list[Line]:
     """
     if len(content) > MAX_CSV:
         raise ValidationError(_("Le fichier CSV dépasse %(mib)d Mio.") % {"mib": MAX_CSV // 1024 // 1024})
-    text = content.decode("utf-8-sig")
-    first = text.partition("\n")[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
+    text = read_text(content)
+    delimiter = delimiter_of(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [_NAMES.get(cell.strip().lower(), cell.strip()) for cell in next(reader, [])]
@@ -148,11 +95,11 @@ def parse_csv(content: bytes, currency: str) -> list[Line]:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
-            found = _line(reader.line_num, header, cells, currency, delimiter)
-            if isinstance(found, Line):
-                lines.append(found)
+            line = _line(reader.line_num, header, cells, currency, delimiter)
+            if isinstance(line, Line):
+                lines.append(line)
             else:
-                errors += found
+                errors += line
             if len(errors) >= MAX_ERRORS:
                 break
             if len(lines) > MAX_LINES:
@@ -160,20 +107,13 @@ def parse_csv(content: bytes, currency: str) -> list[Line]:
     except csv.Error as error:
         raise ValidationError(
             _("Ligne %(line)d : le CSV est mal formé (%(reason)s).")
-            % {"line": reader.line_num, "reason": _reason(error)}
+            % {"line": reader.line_num, "reason": reason(error)}
         ) from None
     if errors:
         raise ValidationError(errors)
     if not lines:
         raise ValidationError(_("Le fichier ne contient aucune ligne à facturer."))
     return lines
-
-
-def _reason(error: csv.Error) -> str:
-    """Why the reader gave up, in the active language."""
-    if "field limit" in str(error):
-        return _("une cellule dépasse %(n)d caractères") % {"n": csv.field_size_limit()}
-    return _("un guillemet est mal placé ou n'est pas fermé")
 
 
 def _line(number: int, header: list[str], cells: list[str], currency: str, delimiter: str) -> Line | list[str]:
@@ -185,7 +125,8 @@ def _line(number: int, header: list[str], cells: list[str], currency: str, delim
     row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
     errors, values = [], {}
     for name in ("quantity", "unit_price"):
-        typed = re.sub(r"[\s\u00a0\u202f]", "", row[name])
+        # A space groups digits by three; one that groups nothing is a slip.
+        typed = amounts.ungrouped(row[name]) or ""
         if delimiter == ";":
             typed = typed.replace(",", ".")
         try:
@@ -199,7 +140,7 @@ def _line(number: int, header: list[str], cells: list[str], currency: str, delim
                 )
                 % {"line": number, "name": name, "value": row[name][:40]}
             )
-    label = "".join(character if character.isprintable() else " " for character in row["description"]).strip()
+    label = characters.legible(row["description"]).strip()
     if not label or len(label) > 200:
         errors.append(_("Ligne %(line)d, colonne « description » : de 1 à 200 caractères.") % {"line": number})
     elif label.startswith(_FORMULA):
@@ -210,7 +151,7 @@ def _line(number: int, header: list[str], cells: list[str], currency: str, delim
         )
     if errors:
         return errors
-    found = pricing.line("", label, values["quantity"], values["unit_price"], currency)
-    if found.amount >= MAX_TOTAL:
-        return [_("Ligne %(line)d : le montant %(amount)s est trop grand.") % {"line": number, "amount": found.amount}]
-    return found
+    line = pricing.line("", label, values["quantity"], values["unit_price"], currency)
+    if line.amount >= MAX_TOTAL:
+        return [_("Ligne %(line)d : le montant %(amount)s est trop grand.") % {"line": number, "amount": line.amount}]
+    return line

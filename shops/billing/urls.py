@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views
+from shops.billing import views
 
 urlpatterns = [
     path("billing/", views.documents, name="billing"),

@@ -11,17 +11,16 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from backoffice import paging
-from backoffice.files import file_response
-from companies import access
-from companies.access import CompanyRequest, company_page
-from notifications.exports import csv_response, neutral
-from notifications.selectors import deliveries
-
-from . import pricing, selectors, words
-from .forms import BillingFilter
-from .models import BillingDocument
-from .pricing import Line
+from backoffice.base import paging
+from backoffice.base.csv_files import Figure, csv_response, is_plain, neutral
+from backoffice.base.files import file_response
+from companies.rights import access
+from companies.rights.access import CompanyRequest, company_page
+from notifications.readers import deliveries_for
+from shops.billing import pricing, selectors, words
+from shops.billing.forms import BillingFilter
+from shops.billing.pricing import Line
+from shops.models import BillingDocument
 
 SORTS = {"number": "number", "shop": "shop__name", "period": "period_start", "issued": "issued_at", "gross": "gross"}
 
@@ -31,12 +30,12 @@ SORTS = {"number": "number", "shop": "shop__name", "period": "period_start", "is
 def documents(request: CompanyRequest) -> HttpResponseBase:
     """The documents of the shops the user sees, with what the filtered ones add up to."""
     asked = BillingFilter(request.GET)
-    found = selectors.filtered(selectors.documents(request.membership), **asked.arguments())
-    totals = selectors.totals(found)
-    found = found.order_by(paging.sort_key(request, SORTS, default="-issued_at"), "-number")
+    rows = selectors.filtered(selectors.documents(request.membership), **asked.arguments())
+    totals = selectors.totals(rows)
+    rows = rows.order_by(paging.sort_key(request, SORTS, default="-issued_at"), "-number")
     if request.GET.get("format") == "csv":
-        return csv_response(_list_rows(found), f"facturation-{request.company.reference}")
-    page = paging.paginate(request, found)
+        return csv_response(_list_rows(rows), f"facturation-{request.company.reference}", plain=is_plain(request))
+    page = paging.paginate(request, rows)
     context: dict[str, Any] = {
         "page": page,
         "rows": [
@@ -59,31 +58,31 @@ def documents(request: CompanyRequest) -> HttpResponseBase:
 
 def _document_or_404(request: CompanyRequest, key: UUID) -> BillingDocument:
     """A document the user may see; anything else is a plain 404."""
-    found = selectors.documents(request.membership).defer(None).filter(pk=key).first()
-    if found is None:
+    document = selectors.documents(request.membership).defer(None).filter(pk=key).first()
+    if document is None:
         raise Http404
-    return found
+    return document
 
 
 @company_page()
 @require_safe
 def document(request: CompanyRequest, key: UUID) -> HttpResponseBase:
-    found = _document_or_404(request, key)
+    invoice = _document_or_404(request, key)
     if request.GET.get("format") == "csv":
-        return csv_response(_line_rows(found), found.number)
+        return csv_response(_line_rows(invoice), invoice.number, plain=is_plain(request))
     context = {
-        "document": found,
-        "title": words.title(found),
-        "lines": words.rows(found.lines, found.currency),
-        "customer": words.customer_lines(found.customer),
-        "rate": words.rate(found.tax_rate),
-        "net": words.amount(found.net, found.currency),
-        "tax": words.amount(found.tax, found.currency),
-        "gross": words.amount(found.gross, found.currency),
-        "size": len(found.file),
-        "credit_note": getattr(found, "credit_note", None),
-        "mails": deliveries(request.company, request.membership).filter(
-            event__event_id=found.event_id, notification="detailed_billing"
+        "document": invoice,
+        "title": words.title(invoice),
+        "lines": words.rows(invoice.lines, invoice.currency),
+        "customer": words.customer_lines(invoice.customer),
+        "rate": words.rate(invoice.tax_rate),
+        "net": words.amount(invoice.net, invoice.currency),
+        "tax": words.amount(invoice.tax, invoice.currency),
+        "gross": words.amount(invoice.gross, invoice.currency),
+        "size": len(invoice.file),
+        "credit_note": getattr(invoice, "credit_note", None),
+        "mails": deliveries_for(request.membership).filter(
+            event__event_id=invoice.event_id, notification="detailed_billing"
         ),
     }
     return render(request, "shops/billing/document.html", context)
@@ -116,9 +115,9 @@ LIST_HEADER = (
 )
 
 
-def _list_rows(found: QuerySet[BillingDocument]) -> Iterator[list[str]]:
+def _list_rows(documents: QuerySet[BillingDocument]) -> Iterator[list[str]]:
     yield list(LIST_HEADER)
-    for item in found.iterator(chunk_size=1000):
+    for item in documents.iterator(chunk_size=1000):
         cells = (
             item.number,
             item.kind,
@@ -128,26 +127,21 @@ def _list_rows(found: QuerySet[BillingDocument]) -> Iterator[list[str]]:
             timezone.localtime(item.issued_at).isoformat(timespec="seconds"),
             item.currency,
             _plain(item.net, item.currency),
-            pricing.text(item.tax_rate),
+            Figure(pricing.text(item.tax_rate)),
             _plain(item.tax, item.currency),
             _plain(item.gross, item.currency),
             item.credits.number if item.credits else "",
         )
-        yield [_cell(cell) for cell in cells]
+        yield [neutral(cell) for cell in cells]
 
 
 def _line_rows(document: BillingDocument) -> Iterator[list[str]]:
     yield ["number", "description", "quantity", "unit_price", "amount", "currency"]
     for data in document.lines:
         line = Line.from_json(data)
-        figures = (pricing.text(line.quantity), pricing.text(line.unit_price), pricing.text(line.amount))
-        yield [_cell(cell) for cell in (document.number, words.label(line), *figures, document.currency)]
+        figures = (Figure(pricing.text(value)) for value in (line.quantity, line.unit_price, line.amount))
+        yield [neutral(cell) for cell in (document.number, words.label(line), *figures, document.currency)]
 
 
-def _plain(value: Any, currency: str) -> str:
-    return pricing.text(pricing.rounded(value, currency))
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet would run is neutralised; negative amounts stay numbers."""
-    return text if text[:1] == "-" and text[1:].replace(".", "", 1).isdigit() else neutral(text)
+def _plain(value: Any, currency: str) -> Figure:
+    return Figure(pricing.text(pricing.rounded(value, currency)))

@@ -6,18 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils.encoding import force_str
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from notifications.currencies import exponent
-
-from .models import BillingDocument
-from .pricing import BY_CODE, Line
+from backoffice.text import times
+from backoffice.text.amounts import decimal_text
+from backoffice.text.currencies import exponent
+from shops.billing.pricing import BY_CODE, Line
+from shops.models import BillingDocument
 
 
 def amount(value: Decimal, currency: str) -> str:
     """An amount of money: 1 234,50 EUR."""
-    return f"{number_format(value, decimal_pos=exponent(currency), use_l10n=True, force_grouping=True)} {currency}"
+    return decimal_text(value, currency)
 
 
 def unit_price(value: Decimal, currency: str) -> str:
@@ -42,7 +43,7 @@ def label(line: Line) -> str:
 
 
 def period(start: date, end: date) -> str:
-    return _("du %(start)s au %(end)s") % {"start": date_format(start), "end": date_format(end)}
+    return _("du %(start)s au %(end)s") % {"start": times.day(start), "end": times.day(end)}
 
 
 def title(document: BillingDocument) -> str:
@@ -66,7 +67,7 @@ def row(line: Line, currency: str) -> dict[str, str]:
 
 def customer_lines(customer: Mapping[str, str]) -> list[str]:
     """The addressee as it stands on the document."""
-    found = [customer.get("company", ""), *customer.get("address", "").splitlines(), customer.get("country", "")]
+    lines = [customer.get("company", ""), *customer.get("address", "").splitlines(), customer.get("country", "")]
     if customer.get("registration_number"):
-        found.append(_("N° d'immatriculation : %(number)s") % {"number": customer["registration_number"]})
-    return [item for item in found if item]
+        lines.append(_("N° d'immatriculation : %(number)s") % {"number": customer["registration_number"]})
+    return [item for item in lines if item]

@@ -12,17 +12,19 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from backoffice.admin import ServiceAdmin, link_to
+from backoffice.base.typed import ModelForm
+from backoffice.text import web_links
 from companies.audit import Actor
-from notifications.composers.base import amount_text
-
-from . import content, selectors, services
-from .models import DataFormVersion
+from companies.staff.pages import ServiceAdmin, link_to
+from notifications.mail.composers.base import amount_text
+from shops import dataform_content as content
+from shops.dataforms import selectors, services
+from shops.models import DataFormVersion
 
 APPROVE, REFUSE = "approve", "refuse"
 
 
-class DecisionForm(forms.ModelForm):
+class DecisionForm(ModelForm):
     """« Décision » on a request; a refusal needs its reason, which the merchant reads."""
 
     decision = forms.ChoiceField(
@@ -49,6 +51,7 @@ class DecisionForm(forms.ModelForm):
 @admin.register(DataFormVersion)
 class DataFormVersionAdmin(ServiceAdmin):
     list_display = ("shop", "company", "number", "state", "asked_at", "asked_by", "decided_by")
+    company_path = "form__shop__company"
     list_filter = ("state",)
     list_select_related = ("form__shop__company",)
     search_fields = ("form__shop__site_id", "form__shop__name", "form__shop__company__name", "asked_by")
@@ -106,7 +109,7 @@ class DataFormVersionAdmin(ServiceAdmin):
 
     @admin.display(description=gettext_lazy("société"), ordering="form__shop__company__name")
     def company(self, version: DataFormVersion) -> str:
-        return version.form.shop.company.name
+        return str(version.form.shop.company.name)
 
     @admin.display(description=gettext_lazy("boutique"))
     def shop_link(self, version: DataFormVersion) -> str:
@@ -127,7 +130,7 @@ class DataFormVersionAdmin(ServiceAdmin):
             content.in_language(shape.title),
             format_html_join("", "<li>{} ({})</li>", lines),
             _("Montant : %(amount)s") % {"amount": asked},
-            _("Politique de protection des données : %(url)s") % {"url": shape.privacy_url},
+            _("Politique de protection des données : %(url)s") % {"url": web_links.for_display(shape.privacy_url)},
         )
 
     @admin.display(description=gettext_lazy("aperçu"))

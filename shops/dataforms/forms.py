@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -10,14 +9,14 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from backoffice.fields import OneEmailFormField
-from notifications import addresses
-from notifications.composers.base import amount_text
+from backoffice.base import limits
+from backoffice.base.fields import LinkInput, OneEmailFormField
+from backoffice.base.forms import PlainForm
+from backoffice.text import addresses, characters, web_links
+from notifications.mail.composers.base import amount_text
+from shops import dataform_content as content
+from shops.dataform_content import Amount, Content, FormField
 from shops.orders import money
-from shops.orders.forms import StyledForm
-
-from . import content
-from .content import Amount, Content, FormField
 
 _PHONE = re.compile(r"\+?[0-9][0-9 ().\-/]{3,31}\Z")
 
@@ -29,7 +28,7 @@ def _texts(data: dict[str, Any], name: str) -> dict[str, str]:
 # --- The builder ----------------------------------------------------------------------------------
 
 
-class OwnFieldForm(StyledForm):
+class OwnFieldForm(PlainForm):
     """« Ajouter un champ »: a field of one's own."""
 
     label = forms.CharField(label=_("Nom du champ"), max_length=content.MAX_LABEL)
@@ -39,7 +38,7 @@ class OwnFieldForm(StyledForm):
         super().__init__(*args, prefix="own", **kwargs)
 
 
-class FieldForm(StyledForm):
+class FieldForm(PlainForm):
     """« Configuration du champ sélectionné »."""
 
     label_fr = forms.CharField(label=_("Nom affiché (français)"), max_length=content.MAX_LABEL, required=False)
@@ -118,7 +117,7 @@ class FieldForm(StyledForm):
         )
 
 
-class SettingsForm(StyledForm):
+class SettingsForm(PlainForm):
     """Texts, amount, privacy: what a form says and asks besides its fields."""
 
     title_fr = forms.CharField(label=_("Titre (français)"), max_length=content.MAX_TITLE, required=False)
@@ -136,9 +135,9 @@ class SettingsForm(StyledForm):
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     amount_kind = forms.ChoiceField(
-        label=_("Montant"),
+        label=_("Le montant est"),
         choices=[("free", _("Libre : l'acheteur l'écrit")), ("fixed", _("Fixe"))],
-        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+        widget=forms.RadioSelect,
     )
     currency = forms.ChoiceField(
         label=_("Devise"),
@@ -152,7 +151,7 @@ class SettingsForm(StyledForm):
         label=_("Adresse de votre politique de protection des données"),
         max_length=500,
         required=False,
-        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+        widget=LinkInput(),
         help_text=_("Nécessaire à la mise en ligne : l'acheteur doit l'accepter pour envoyer le formulaire."),
     )
     retention_months = forms.TypedChoiceField(
@@ -191,18 +190,12 @@ class SettingsForm(StyledForm):
         if not url:
             return ""
         try:
-            parts = urlsplit(url)
-            fine = parts.scheme in ("http", "https") and bool(parts.hostname) and "." in (parts.hostname or "")
-        except ValueError:
-            fine = False
-        if not fine or any(character.isspace() or not character.isprintable() for character in url):
+            return web_links.check(url)
+        except web_links.BadLink as error:
             raise ValidationError(
-                gettext(
-                    "« %(value)s » n'est pas une adresse web : écrivez par exemple https://boutique.example/donnees."
-                )
-                % {"value": url[:80]}
-            )
-        return url
+                gettext("« %(value)s » n'est pas une adresse web : %(reason)s Écrivez par exemple %(example)s.")
+                % {"value": url[:80], "reason": error.reason, "example": "https://boutique.example/donnees"}
+            ) from error
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -247,11 +240,13 @@ class SettingsForm(StyledForm):
 # --- What the buyer fills in ----------------------------------------------------------------------
 
 
-class AnswerForm(StyledForm):
+class AnswerForm(PlainForm):
     """The fields of a content, an amount where it is free, and the acceptance of the privacy policy.
 
     `website` is a trap that people do not see; `form` the signed identity of the page.
     """
+
+    checks_characters = False
 
     website = forms.CharField(
         label=_("Laissez ce champ vide"),
@@ -259,7 +254,7 @@ class AnswerForm(StyledForm):
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "off", "tabindex": "-1"}),
     )
-    form = forms.CharField(widget=forms.HiddenInput, required=False)
+    form = forms.CharField(max_length=limits.LONGEST_HIDDEN, widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, shape: Content, shop_name: str, **kwargs: Any) -> None:
         self.shape = shape
@@ -272,21 +267,20 @@ class AnswerForm(StyledForm):
         if shape.amount.is_free:
             made["amount"] = _amount_field(shape)
         if shape.privacy_url:
+            shown = web_links.for_display(shape.privacy_url)
             policy = format_html(
-                '<a href="{}" rel="noreferrer" target="_blank">{}</a>',
-                shape.privacy_url,
+                '<a href="{}" rel="noreferrer" target="_blank">{}</a>{}',
+                web_links.href(shape.privacy_url),
                 gettext("politique de protection des données"),
+                # Where the host of the link looks like another one, it is told before anybody follows it.
+                "" if shown == shape.privacy_url else f" ({shown})",
             )
             made["consent"] = forms.BooleanField(
                 label=format_html(gettext("J'ai lu et j'accepte la {} de {}."), policy, shop_name),
                 error_messages={
                     "required": gettext("Pour envoyer le formulaire, acceptez la politique de protection des données.")
                 },
-                widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
             )
-        for field in made.values():
-            css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
-            field.widget.attrs.setdefault("class", css)
         self.fields = {**made, **self.fields}
 
     @property
@@ -396,7 +390,7 @@ def _amount_field(shape: Content) -> forms.Field:
     elif low or high:
         hint = (gettext("%(low)s au moins.") if low else gettext("%(high)s au plus.")) % {"low": low, "high": high}
     else:
-        hint = gettext("Par exemple 19,90.")
+        hint = gettext("Par exemple %(example)s.") % {"example": money.typed_amount(1990, shape.currency)}
     label = gettext("Montant (%(currency)s)") % {"currency": shape.currency}
     field = forms.CharField(
         label=label,
@@ -411,10 +405,13 @@ def _amount_field(shape: Content) -> forms.Field:
 def _problem(item: FormField, value: str) -> str:
     """What is wrong with an entry, naming the field and the value; empty for nothing."""
     named = {"value": value[:80], "name": item.title, "n": len(value)}
-    if item.kind != "long" and not value.isprintable():
+    if hidden := characters.first_hidden(characters.in_lines(value) if item.kind == "long" else value):
+        named["code"] = characters.name(hidden)
+        if item.kind == "long":
+            return gettext("%(name)s contient un caractère de contrôle, %(code)s : retirez-le.") % named
+        return gettext("%(name)s tient sur une ligne, sans caractère de contrôle : retirez %(code)s.") % named
+    if item.kind != "long" and any(mark in value for mark in "\r\n\t"):
         return gettext("%(name)s tient sur une ligne, sans caractère de contrôle.") % named
-    if any(not (character.isprintable() or character in "\r\n\t") for character in value):
-        return gettext("%(name)s contient un caractère de contrôle : écrivez-le de nouveau.") % named
     if item.min_length and len(value) < item.min_length:
         return gettext("« %(value)s » : %(name)s compte au moins %(min)d caractères, pas %(n)d.") % {
             **named,
@@ -434,5 +431,6 @@ def _problem(item: FormField, value: str) -> str:
 
 def _same(item: FormField, first: str, again: str) -> bool:
     if item.kind == "email":
-        return addresses.normalise(first) == addresses.normalise(again)
+        # The second entry may be pasted with a name as well as the first.
+        return any(addresses.normalise(first) == addresses.normalise(piece) for piece in addresses.split(again))
     return first == again.strip()

@@ -15,15 +15,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
 
-from backoffice import ratelimit
+from backoffice.base import ratelimit
+from backoffice.base.methods import get_and_post
+from backoffice.text import addresses
+from shops import dataform_content as content
+from shops.dataform_content import Content
+from shops.dataforms import selectors, services
+from shops.dataforms.forms import AnswerForm
+from shops.models import DataCollectionForm, DataFormVersion
 from shops.orders.selectors import is_open_for_orders, shop_contact, shop_facts
-
-from . import content, selectors, services
-from .content import Content
-from .forms import AnswerForm
-from .models import DataCollectionForm, DataFormVersion
 
 # A person needs longer than this to fill in a form, and comes back within a day.
 FASTEST_SECONDS = 3
@@ -31,31 +32,30 @@ OLDEST_SECONDS = 24 * 3600
 ANSWERS_PER_ADDRESS, ADDRESS_WINDOW = 20, 3600
 ANSWERS_PER_FORM, FORM_WINDOW = 30, 300
 SALT = "dataforms.answer"
-GET_AND_POST = ["GET", "HEAD", "POST"]
 
 
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def form(request: HttpRequest, token: str) -> HttpResponse:
     """The live version of the form of that link; a plain 404 where none was ever online."""
-    found = selectors.by_token(token)
-    if found is None:
+    data_form = selectors.by_token(token)
+    if data_form is None:
         raise Http404
-    version = selectors.live_version(found)
-    if version is None and not selectors.versions(found).filter(state__in=DataFormVersion.PUBLISHED).exists():
+    version = selectors.live_version(data_form)
+    if version is None and not selectors.versions(data_form).filter(state__in=DataFormVersion.PUBLISHED).exists():
         raise Http404
-    return _answer(request, found, version, selectors.content_of(version) if version else None)
+    return _answer(request, data_form, version, selectors.content_of(version) if version else None)
 
 
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def preview(request: HttpRequest, signed: str) -> HttpResponse:
-    """The draft as a buyer would see it, for whoever has the signed link: answers make TEST orders.
+    """The draft as a buyer sees it, by signed link; answers make TEST orders.
 
     Of a version, it shows the page only.
     """
-    found = selectors.by_preview_token(signed)
-    if found is None:
+    previewed = selectors.by_preview_token(signed)
+    if previewed is None:
         raise Http404
-    data_form, version = found
+    data_form, version = previewed
     shape = selectors.content_of(version) if version else selectors.draft_of(data_form)
     return _answer(request, data_form, version, shape, previews=True)
 
@@ -90,40 +90,56 @@ def _page(
     previews: bool,
 ) -> HttpResponse:
     shop = data_form.shop
+    trial = previews and version is None
     chosen = request.GET.get("lang", "")
     context: dict[str, Any] = {
         "shop": shop,
-        "contact": shop_contact(shop_facts(shop)),
+        "contact": addresses.for_display(shop_contact(shop_facts(shop))),
         "language": translation.get_language(),
         "suffix": f"?lang={chosen}" if chosen in dict(settings.LANGUAGES) else "",
         "previews": previews,
-        "trial": previews and version is None,
-        "mode": "TEST" if previews and version is None else "",
+        "trial": trial,
+        "mode": "TEST" if trial else "",
     }
     if shape is None:
-        return render(request, "dataforms/public_gone.html", context, status=410)
+        return render(request, "shops/dataforms/public_gone.html", context, status=410)
+    problems = content.missing(shape) if previews else []
     context |= {
         "shape": shape,
         "title": content.in_language(shape.title) or shop.name,
         "intro": content.in_language(shape.intro),
-        "problems": content.missing(shape) if previews else [],
+        "problems": problems,
+        "takes": not previews or (trial and not problems),
     }
     if not is_open_for_orders(shop):
-        # Nothing could be paid (DESIGN 4.12), so nothing is asked.
-        return render(request, "dataforms/public_closed.html", context)
-    takes = not previews or (version is None and not context["problems"])
-    context["takes"] = takes
-    options: dict[str, Any] = {"shape": shape, "shop_name": shop.name}
-    if request.method != "POST" or not takes:
-        filled = AnswerForm(initial={"form": new_page_token(data_form)}, **options)
-        return render(request, "dataforms/public_form.html", context | {"form": filled})
-    filled = AnswerForm(request.POST, **options)
+        # Nothing could be paid (docs/rules.md 4.12), so nothing is asked.
+        return render(request, "shops/dataforms/public_closed.html", context)
+    if request.method == "POST" and context["takes"]:
+        return _take(request, data_form, version, AnswerForm(request.POST, shape=shape, shop_name=shop.name), context)
+    empty = AnswerForm(initial={"form": new_page_token(data_form)}, shape=shape, shop_name=shop.name)
+    return render(request, "shops/dataforms/public_form.html", context | {"form": empty})
+
+
+def _take(
+    request: HttpRequest,
+    data_form: DataCollectionForm,
+    version: DataFormVersion | None,
+    filled: AnswerForm,
+    context: dict[str, Any],
+) -> HttpResponse:
+    """Store an answer and redirect to its payment, or show the form again with its errors."""
     nonce = _nonce(filled, data_form)
     status = 200
     if nonce and filled.is_valid():
-        if services.answer_is_known(nonce) or _allowed(request, data_form):
+        if not services.answer_is_known(nonce) and not _allowed(request, data_form):
+            status = 429
+            filled.add_error(
+                None,
+                _("Ce formulaire a été envoyé beaucoup de fois en peu de temps. Attendez un peu, puis renvoyez-le."),
+            )
+        else:
             try:
-                taken = services.answer_take(
+                answer = services.answer_take(
                     form=data_form,
                     version=version,
                     values=filled.values(),
@@ -134,14 +150,8 @@ def _page(
             except ValidationError as error:
                 filled.add_error(None, error.messages)
             else:
-                return redirect(reverse("payment_order_public", args=[taken.order.token]) + context["suffix"])
-        else:
-            status = 429
-            filled.add_error(
-                None,
-                _("Ce formulaire a été envoyé beaucoup de fois en peu de temps. Attendez un peu, puis renvoyez-le."),
-            )
-    response = render(request, "dataforms/public_form.html", context | {"form": filled}, status=status)
+                return redirect(reverse("payment_order_public", args=[answer.order.token]) + context["suffix"])
+    response = render(request, "shops/dataforms/public_form.html", context | {"form": filled}, status=status)
     if status == 429:
         response.headers["Retry-After"] = str(FORM_WINDOW)
     return response
@@ -176,7 +186,7 @@ def _nonce(filled: AnswerForm, data_form: DataCollectionForm) -> str:
 
 
 def _allowed(request: HttpRequest, data_form: DataCollectionForm) -> bool:
-    ip = request.META.get("REMOTE_ADDR", "")
+    ip = ratelimit.visitor(request)
     return ratelimit.allow("data-form-ip", ip, limit=ANSWERS_PER_ADDRESS, seconds=ADDRESS_WINDOW) and ratelimit.allow(
         "data-form", data_form.token, limit=ANSWERS_PER_FORM, seconds=FORM_WINDOW
     )

@@ -5,13 +5,11 @@ from typing import Any
 from django.core import signing
 from django.db.models import Q, QuerySet
 
-from companies import access
 from companies.models import Membership
-from shops.models import Shop, ShopKey
-
-from . import content
-from .content import Content
-from .models import DataCollectionForm, DataFormAnswer, DataFormVersion
+from companies.rights import access
+from shops import dataform_content as content
+from shops.dataform_content import Content
+from shops.models import DataCollectionForm, DataFormAnswer, DataFormVersion, Shop, ShopKey
 
 _PREVIEW_SALT = "dataforms.preview"
 # A preview link may be passed on to a colleague; it stops by itself.
@@ -19,13 +17,13 @@ PREVIEW_SECONDS = 7 * 24 * 3600
 
 
 def form_of(shop: Shop) -> DataCollectionForm:
-    """The form of a shop; one that is not stored yet where nobody has worked on it."""
-    found = DataCollectionForm.objects.filter(shop=shop).first()
-    if found is None:
-        found = DataCollectionForm(shop=shop, draft=content.to_json(content.default(shop.name)))
+    """The form of a shop; an unsaved one if it has none."""
+    form = DataCollectionForm.objects.filter(shop=shop).first()
+    if form is None:
+        form = DataCollectionForm(shop=shop, draft=content.to_json(content.default(shop.name)))
     else:
-        found.shop = shop
-    return found
+        form.shop = shop
+    return form
 
 
 def draft_of(form: DataCollectionForm) -> Content:
@@ -89,13 +87,13 @@ def answers(form: DataCollectionForm, *, mode: str = "", q: str = "") -> QuerySe
     at the reference of the order."""
     if not form.pk:
         return DataFormAnswer.objects.none()
-    found = DataFormAnswer.objects.filter(form=form).select_related("order")
+    rows = DataFormAnswer.objects.filter(form=form).select_related("order")
     if mode:
-        found = found.filter(mode=mode)
+        rows = rows.filter(mode=mode)
     if q:
         # Stored in lower case: databases differ in what they hold for the same letter.
-        found = found.filter(Q(search__contains=q.lower()) | Q(order__reference__icontains=q))
-    return found.order_by("-created_at", "-pk")
+        rows = rows.filter(Q(search__contains=q.lower()) | Q(order__reference__icontains=q))
+    return rows.order_by("-created_at", "-pk")
 
 
 def answer_of(membership: Membership, shop: Shop, key: Any) -> DataFormAnswer | None:

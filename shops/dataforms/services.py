@@ -19,17 +19,14 @@ from django.utils.translation import ngettext
 
 from companies import audit, status
 from companies.audit import Actor, Changes, StaleVersion
-from notifications import hooks
-from notifications.composers.base import amount_text
-from notifications.services import publish
-from shops.models import Shop
+from notifications.events.publishing import publish
+from notifications.mail.composers.base import amount_text
+from shops import dataform_content as content
+from shops.dataform_content import Content, FormField
+from shops.dataforms import selectors
+from shops.models import DataCollectionForm, DataFormAnswer, DataFormVersion, PaymentOrder, Shop
 from shops.orders import services as order_services
-from shops.orders.models import PaymentOrder
 from shops.orders.selectors import closed_reason
-
-from . import content, selectors
-from .content import Content, FormField
-from .models import DataCollectionForm, DataFormAnswer, DataFormVersion
 
 State = DataFormVersion.State
 
@@ -46,14 +43,14 @@ def draft_change(
     *,
     shop: Shop,
     actor: Actor,
-    version: int,
+    seen: int,
     change: Callable[[Content], Content],
     action: str = "data_form.updated",
 ) -> tuple[DataCollectionForm, Changes]:
     """Change the draft of a shop's form; creates the form with the first change.
 
     Args:
-        version: the version the writer saw; 1 for a form that nobody has worked on yet.
+        seen: the version the writer saw; 1 for a form that nobody has worked on yet.
         change: gives the new content from the present one.
 
     Returns:
@@ -65,7 +62,7 @@ def draft_change(
     """
     status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
-    if form.version != version:
+    if form.version != seen:
         raise StaleVersion
     before = selectors.draft_of(form)
     after = change(before)
@@ -81,7 +78,7 @@ def draft_change(
     return form, changes
 
 
-def field_add(*, shop: Shop, actor: Actor, version: int, code: str) -> DataCollectionForm:
+def field_add(*, shop: Shop, actor: Actor, seen: int, code: str) -> DataCollectionForm:
     """Put a field of the list of available fields into the form, as an optional one."""
 
     def change(draft: Content) -> Content:
@@ -89,10 +86,10 @@ def field_add(*, shop: Shop, actor: Actor, version: int, code: str) -> DataColle
             raise ValidationError(_("Ce champ est déjà dans le formulaire, ou n'existe pas."))
         return content.with_field(draft, content.from_list(code))
 
-    return draft_change(shop=shop, actor=actor, version=version, change=_room(change))[0]
+    return draft_change(shop=shop, actor=actor, seen=seen, change=_room(change))[0]
 
 
-def own_field_add(*, shop: Shop, actor: Actor, version: int, label: str, kind: str) -> tuple[DataCollectionForm, str]:
+def own_field_add(*, shop: Shop, actor: Actor, seen: int, label: str, kind: str) -> tuple[DataCollectionForm, str]:
     """Create a field of the merchant's own; returns the form and the field's code.
 
     Raises ValidationError for `label` or `kind`.
@@ -115,10 +112,10 @@ def own_field_add(*, shop: Shop, actor: Actor, version: int, label: str, kind: s
         codes.append(content.free_code(draft))
         return content.with_field(draft, FormField(codes[0], kind, label={shop.language: label}))
 
-    return draft_change(shop=shop, actor=actor, version=version, change=_room(change))[0], codes[0]
+    return draft_change(shop=shop, actor=actor, seen=seen, change=_room(change))[0], codes[0]
 
 
-def field_act(*, shop: Shop, actor: Actor, version: int, code: str, action: str) -> DataCollectionForm:
+def field_act(*, shop: Shop, actor: Actor, seen: int, code: str, action: str) -> DataCollectionForm:
     """One button of a field: up, down, required, optional, copy, remove. ValidationError for another."""
 
     def change(draft: Content) -> Content:
@@ -139,7 +136,7 @@ def field_act(*, shop: Shop, actor: Actor, version: int, code: str, action: str)
         raise ValidationError(_("Cette action n'existe pas."))
 
     wrapped = _room(change) if action == "copy" else change
-    return draft_change(shop=shop, actor=actor, version=version, change=wrapped)[0]
+    return draft_change(shop=shop, actor=actor, seen=seen, change=wrapped)[0]
 
 
 def _copied(draft: Content, item: FormField) -> Content:
@@ -164,7 +161,7 @@ def _room(change: Callable[[Content], Content]) -> Callable[[Content], Content]:
     return checked
 
 
-def field_configure(*, shop: Shop, actor: Actor, version: int, item: FormField) -> tuple[DataCollectionForm, Changes]:
+def field_configure(*, shop: Shop, actor: Actor, seen: int, item: FormField) -> tuple[DataCollectionForm, Changes]:
     """Store the options of one field of the draft."""
 
     def change(draft: Content) -> Content:
@@ -172,46 +169,47 @@ def field_configure(*, shop: Shop, actor: Actor, version: int, item: FormField) 
             raise ValidationError(_("Ce champ n'est plus dans le formulaire."))
         return content.with_field(draft, item)
 
-    return draft_change(shop=shop, actor=actor, version=version, change=change)
+    return draft_change(shop=shop, actor=actor, seen=seen, change=change)
 
 
 @transaction.atomic
 def copy_live_to_draft(
-    *, shop: Shop, actor: Actor, version: int | None = None, seen: str | None = None
+    *, shop: Shop, actor: Actor, seen: int | str | None = None
 ) -> tuple[DataCollectionForm, Changes]:
     """« Copier le formulaire en ligne vers l'environnement de test »: the draft becomes what is online.
 
     Args:
-        version, seen: the draft's version, or the `state_stamp`, that the writer saw; StaleVersion when it moved on.
+        seen: the draft's version, or the `state_stamp`, that the writer saw; StaleVersion when it moved on.
     """
     status.ensure_open(actor=actor, company=shop.company, shop=shop)
     form = _locked(shop)
-    audit.check_seen(seen, state_stamp(form))
-    version = form.version if version is None else version
+    audit.check_seen(seen, form.version if isinstance(seen, int) else state_stamp(form))
     live = selectors.live_version(form)
     if live is None:
         raise ValidationError(_("Aucune version de ce formulaire n'est en ligne."))
     online = selectors.content_of(live)
-    return draft_change(shop=shop, actor=actor, version=version, change=lambda draft: online, action="data_form.copied")
+    return draft_change(
+        shop=shop, actor=actor, seen=form.version, change=lambda draft: online, action="data_form.copied"
+    )
 
 
 # --- Online ---------------------------------------------------------------------------------------
 
 
 @transaction.atomic
-def go_live(*, shop: Shop, actor: Actor, version: int) -> DataFormVersion:
+def go_live(*, shop: Shop, actor: Actor, seen: int) -> DataFormVersion:
     """« Demander la mise en ligne » of a shop still in TEST, « Mettre en ligne » of one in production.
 
     The draft is frozen in a version. Asked for, it waits for the platform's staff and the Contact
     gestionnaire is told (`data_form_go_live`); made by the merchant, it is online at once and both
-    notifications leave (DESIGN 3).
+    notifications leave (docs/rules.md 3).
 
     Raises:
         StaleVersion: the draft is not the one that the writer saw.
         ValidationError: with every reason why it may not go online.
     """
     form = _locked(shop)
-    if form.version != version:
+    if form.version != seen:
         raise StaleVersion
     draft = selectors.draft_of(form)
     problems = [str(problem) for problem in content.missing(draft)]
@@ -292,7 +290,7 @@ def request_refuse(*, version: DataFormVersion, actor: Actor, reason: str) -> Da
 
 
 def state_stamp(form: DataCollectionForm) -> str:
-    """What a question about a form was asked on: its draft, what is online, what is asked for."""
+    """The stamp of a form in a question: its draft, the live version, the requested one."""
     live, asked = selectors.live_version(form), selectors.requested_version(form)
     return audit.stamp(form.version, live and live.pk, asked and asked.pk)
 
@@ -412,15 +410,17 @@ def _answer_create(
     order = order_services.payment_order_create(
         shop=shop,
         actor=Actor(by),
-        mode=mode,
-        channel=PaymentOrder.Channel.URL,
-        amount=amount,
-        currency=shape.currency,
-        recipients=[email] if (email := _email_of(shape, values)) else [],
-        reference="FC" + order_services.new_reference(now)[2:],
-        language=language,
-        buyer_reference=values.get("reference", "")[:64],
-        source=PaymentOrder.Origin.DATA_FORM,
+        new=order_services.NewOrder(
+            mode=mode,
+            channel=PaymentOrder.Channel.URL,
+            amount=amount,
+            currency=shape.currency,
+            recipients=[email] if (email := _email_of(shape, values)) else [],
+            reference="FC" + order_services.new_reference(now)[2:],
+            language=language,
+            buyer_reference=values.get("reference", "")[:64],
+            source=PaymentOrder.Origin.DATA_FORM,
+        ),
     )[0]
     return DataFormAnswer.objects.create(
         form=form,
@@ -450,7 +450,7 @@ def _months_later(moment: datetime, months: int) -> datetime:
 
 @transaction.atomic
 def answer_erase(*, answer: DataFormAnswer, actor: Actor) -> bool:
-    """Erase what a buyer entered, at their request; the order stays. False when it was done before."""
+    """Erase a buyer's answer and keep the order; False if it was erased before."""
     answer = (
         DataFormAnswer.objects.select_for_update(of=("self",)).select_related("form__shop__company").get(pk=answer.pk)
     )
@@ -474,7 +474,6 @@ def _erase(answer: DataFormAnswer, now: datetime) -> None:
     answer.save(update_fields=["values", "search", "erased_at"])
 
 
-@hooks.on_tick
 def answers_tick(now: datetime) -> None:
     """Erase the answers whose time is over."""
     due = DataFormAnswer.objects.filter(erased_at__isnull=True, erase_at__lte=now).order_by("erase_at")
@@ -509,14 +508,14 @@ def _save(form: DataCollectionForm) -> None:
 
 
 def _locked_request(version: DataFormVersion) -> DataFormVersion:
-    found = (
+    request = (
         DataFormVersion.objects.select_for_update(of=("self",)).select_related("form__shop__company").get(pk=version.pk)
     )
-    if found.state != State.REQUESTED:
+    if request.state != State.REQUESTED:
         raise ValidationError(
-            _("Cette mise en ligne n'attend plus de décision : %(state)s.") % {"state": found.get_state_display()}
+            _("Cette mise en ligne n'attend plus de décision : %(state)s.") % {"state": request.get_state_display()}
         )
-    return found
+    return request
 
 
 def _record(version: DataFormVersion, actor: Actor, action: str, changes: Changes | None = None) -> None:
@@ -562,7 +561,9 @@ def _amount_in_words(shape: Content, amount: int | None) -> str:
     return amount_text(amount, shape.currency) if amount else ""
 
 
+@translation.override("fr")
 def _field_in_words(item: FormField) -> str:
+    """Return the settings of a field as the history stores them: in French, shown in the reader's language."""
     parts = [item.title, _("obligatoire") if item.required else _("facultatif")]
     if item.min_length:
         parts.append(

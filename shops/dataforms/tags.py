@@ -5,11 +5,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from backoffice.templatetags.shell import badge
-
-from . import content
-from .content import FormField
-from .models import DataFormVersion
+from backoffice.base.shell import badge
+from shops import dataform_content as content
+from shops.dataform_content import FormField
+from shops.models import DataFormVersion
 
 register = template.Library()
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import public, views
+from shops.dataforms import public, views
 
 _FORM = "settings/shops/<str:site_id>/data-form/"
 

@@ -11,25 +11,23 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
 
-from backoffice.forms import add_errors, carried_number, read_only
-from backoffice.paging import paginate
-from companies import access, conflicts, permissions
-from companies.access import CompanyRequest, company_page, shop_or_404
+from backoffice.base.csv_files import csv_response, is_plain
+from backoffice.base.forms import add_errors, carried_number, read_only
+from backoffice.base.methods import get_and_post
+from backoffice.base.paging import paginate
 from companies.audit import Actor, StaleVersion
-from notifications.exports import csv_response
-from shops.models import Shop
-from shops.orders.models import Mode
+from companies.history import conflicts
+from companies.rights import access, permissions
+from companies.rights.access import CompanyRequest, company_page, shop_or_404
+from shops import dataform_content as content
+from shops.dataform_content import Content
+from shops.dataforms import exports, selectors, services
+from shops.dataforms.forms import FieldForm, OwnFieldForm, SettingsForm
+from shops.models import DataCollectionForm, DataFormVersion, Mode, Shop
 from shops.orders.selectors import closed_reason
-
-from . import content, exports, selectors, services
-from .content import Content
-from .forms import FieldForm, OwnFieldForm, SettingsForm
-from .models import DataCollectionForm, DataFormVersion
-
-GET_AND_POST = ["GET", "HEAD", "POST"]
-ACTIONS = ("up", "down", "required", "optional", "copy", "remove")
 
 
 def _context(request: CompanyRequest, shop: Shop, tab: str) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def _context(request: CompanyRequest, shop: Shop, tab: str) -> dict[str, Any]:
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def builder(request: CompanyRequest, site_id: str) -> HttpResponse:
     """« Construire le formulaire »; `?field=` shows the configuration of one field."""
     shop = shop_or_404(request, site_id)
@@ -79,7 +77,7 @@ def builder(request: CompanyRequest, site_id: str) -> HttpResponse:
     if data is not None and form.is_valid():
         try:
             _form, changes = services.field_configure(
-                shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], item=form.changed_field()
+                shop=shop, actor=Actor.of(request), seen=form.cleaned_data["version"], item=form.changed_field()
             )
         except StaleVersion:
             context = _context(request, shop, "fields")
@@ -112,8 +110,19 @@ def _builder(request: CompanyRequest, context: dict[str, Any], **more: Any) -> H
         **more,
     }
     if request.headers.get("HX-Request"):
-        return render(request, "dataforms/builder_parts.html", context)
-    return render(request, "dataforms/builder.html", context)
+        return render(request, "shops/dataforms/builder_parts.html", context)
+    return render(request, "shops/dataforms/builder.html", context)
+
+
+# What `field_act` did, in words.
+_ACTED = {
+    "up": gettext_lazy("« %(name)s » monte d'une place."),
+    "down": gettext_lazy("« %(name)s » descend d'une place."),
+    "required": gettext_lazy("« %(name)s » est obligatoire."),
+    "optional": gettext_lazy("« %(name)s » est facultatif."),
+    "copy": gettext_lazy("« %(name)s » est copié."),
+    "remove": gettext_lazy("« %(name)s » est retiré du formulaire."),
+}
 
 
 @company_page(permissions.EDIT_SETTINGS)
@@ -122,51 +131,46 @@ def fields(request: CompanyRequest, site_id: str) -> HttpResponse:
     """The buttons of the builder: `do` is add:CODE, ACTION:CODE or own."""
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     verb, _colon, code = request.POST.get("do", "").partition(":")
-    version = carried_number(request, "version") or 0
-    common: dict[str, Any] = {"shop": shop, "actor": Actor.of(request), "version": version}
-    own_form, told = OwnFieldForm(), ""
-    name = _name_of(shop, code)
+    own_form, told = OwnFieldForm(request.POST) if verb == "own" else None, ""
     try:
-        if verb == "add":
-            services.field_add(code=code, **common)
-            told = _("« %(name)s » est ajouté aux champs facultatifs.")
-        elif verb == "own":
-            own_form = OwnFieldForm(request.POST)
-            if own_form.is_valid():
-                _form, code = services.own_field_add(**own_form.cleaned_data, **common)
-                own_form, name = OwnFieldForm(), own_form.cleaned_data["label"]
-                told = _("« %(name)s » est ajouté aux champs facultatifs.")
-        elif verb in ACTIONS:
-            services.field_act(code=code, action=verb, **common)
-            told = {
-                "up": _("« %(name)s » monte d'une place."),
-                "down": _("« %(name)s » descend d'une place."),
-                "required": _("« %(name)s » est obligatoire."),
-                "optional": _("« %(name)s » est facultatif."),
-                "copy": _("« %(name)s » est copié."),
-                "remove": _("« %(name)s » est retiré du formulaire."),
-            }[verb]
-        else:
-            raise Http404
+        told = _act_on_fields(request, shop, verb, code, own_form)
     except StaleVersion:
         conflicts.tell_by_message(request, ("datacollectionform", selectors.form_of(shop).pk))
-        if verb == "own":
+        if own_form is not None:
             # What was typed stays, beside the form as it is now.
             return _builder(request, _context(request, shop, "fields"), own_form=own_form)
     except ValidationError as error:
-        if hasattr(error, "error_dict"):
+        if own_form is not None and hasattr(error, "error_dict"):
             add_errors(own_form, error)
         else:
             messages.error(request, " ".join(error.messages))
-    if told and request.headers.get("HX-Request"):
-        return _builder(request, _context(request, shop, "fields"), told=told % {"name": name})
-    if told:
-        messages.success(request, told % {"name": name})
-    if own_form.is_bound and own_form.errors:
+    if own_form is not None and own_form.errors:
         return _builder(request, _context(request, shop, "fields"), own_form=own_form)
     if request.headers.get("HX-Request"):
-        return _builder(request, _context(request, shop, "fields"))
+        return _builder(request, _context(request, shop, "fields"), **({"told": told} if told else {}))
+    if told:
+        messages.success(request, told)
     return redirect("data_form", site_id)
+
+
+def _act_on_fields(request: CompanyRequest, shop: Shop, verb: str, code: str, own_form: OwnFieldForm | None) -> str:
+    """Do the action of a button of the builder; returns the message, empty if nothing was done."""
+    seen = carried_number(request, "version") or 0
+    common: dict[str, Any] = {"shop": shop, "actor": Actor.of(request), "seen": seen}
+    name = _name_of(shop, code)
+    if own_form is not None:
+        if not own_form.is_valid():
+            return ""
+        services.own_field_add(**own_form.cleaned_data, **common)
+        name = own_form.cleaned_data["label"]
+    elif verb == "add":
+        services.field_add(code=code, **common)
+    elif verb in _ACTED:
+        services.field_act(code=code, action=verb, **common)
+        return str(_ACTED[verb]) % {"name": name}
+    else:
+        raise Http404
+    return _("« %(name)s » est ajouté aux champs facultatifs.") % {"name": name}
 
 
 def _name_of(shop: Shop, code: str) -> str:
@@ -177,7 +181,7 @@ def _name_of(shop: Shop, code: str) -> str:
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def texts(request: CompanyRequest, site_id: str) -> HttpResponse:
     """« Textes et montant »."""
     shop = shop_or_404(request, site_id)
@@ -189,7 +193,7 @@ def texts(request: CompanyRequest, site_id: str) -> HttpResponse:
     if data is not None and form.is_valid():
         try:
             _form, changes = services.draft_change(
-                shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], change=form.changed
+                shop=shop, actor=Actor.of(request), seen=form.cleaned_data["version"], change=form.changed
             )
         except StaleVersion:
             context = _context(request, shop, "texts")
@@ -202,7 +206,7 @@ def texts(request: CompanyRequest, site_id: str) -> HttpResponse:
             return redirect("data_form_texts", site_id)
     if not context["may_edit"]:
         read_only(form)
-    return render(request, "dataforms/texts.html", context | {"form": form})
+    return render(request, "shops/dataforms/texts.html", context | {"form": form})
 
 
 @company_page()
@@ -230,7 +234,7 @@ def preview(request: CompanyRequest, site_id: str) -> HttpResponse:
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
     """The dialogue « Mise en ligne du formulaire »."""
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
@@ -240,7 +244,7 @@ def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
             version = services.go_live(
                 shop=shop,
                 actor=Actor.of(request),
-                version=carried_number(request, "version") or 0,
+                seen=carried_number(request, "version") or 0,
             )
         except StaleVersion:
             conflicts.tell_by_message(request, ("datacollectionform", context["data_form"].pk))
@@ -265,7 +269,7 @@ def go_live(request: CompanyRequest, site_id: str) -> HttpResponse:
                 % {"n": version.number},
             )
         return redirect("data_form", site_id)
-    return render(request, "dataforms/go_live.html", context)
+    return render(request, "shops/dataforms/go_live.html", context)
 
 
 def _action(
@@ -274,7 +278,7 @@ def _action(
     """A page that asks, naming what follows, then does it."""
 
     @company_page()
-    @require_http_methods(GET_AND_POST)
+    @get_and_post
     def view(request: CompanyRequest, site_id: str) -> HttpResponse:
         shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
         title, sentence, button, done = words(shop)
@@ -355,35 +359,35 @@ def answers(request: CompanyRequest, site_id: str) -> HttpResponseBase:
     mode = request.GET.get("mode", "")
     mode = mode if mode in Mode.values else Mode.PRODUCTION
     q = request.GET.get("q", "").strip()[:254]
-    found = selectors.answers(form, mode=mode, q=q)
+    answers = selectors.answers(form, mode=mode, q=q)
     if request.GET.get("format") == "csv":
-        rows = exports.answer_rows(found, selectors.answer_columns(form))
-        return csv_response(rows, f"reponses-{mode.lower()}-{shop.site_id}")
-    context |= {"page": paginate(request, found), "mode": mode, "modes": Mode.choices, "q": q}
-    return render(request, "dataforms/answers.html", context)
+        rows = exports.answer_rows(answers, selectors.answer_columns(form))
+        return csv_response(rows, f"reponses-{mode.lower()}-{shop.site_id}", plain=is_plain(request))
+    context |= {"page": paginate(request, answers), "mode": mode, "modes": Mode.choices, "q": q}
+    return render(request, "shops/dataforms/answers.html", context)
 
 
 @company_page()
 @require_safe
 def answer(request: CompanyRequest, site_id: str, key: UUID) -> HttpResponse:
     shop = shop_or_404(request, site_id)
-    found = selectors.answer_of(request.membership, shop, key)
-    if found is None:
+    row = selectors.answer_of(request.membership, shop, key)
+    if row is None:
         raise Http404
-    return render(request, "dataforms/answer.html", _context(request, shop, "answers") | {"answer": found})
+    return render(request, "shops/dataforms/answer.html", _context(request, shop, "answers") | {"answer": row})
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def answer_erase(request: CompanyRequest, site_id: str, key: UUID) -> HttpResponse:
     """Erase what a buyer entered before its time, at the buyer's request."""
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
-    found = selectors.answer_of(request.membership, shop, key)
-    if found is None:
+    answer = selectors.answer_of(request.membership, shop, key)
+    if answer is None:
         raise Http404
     back = reverse("data_form_answer", args=[site_id, key])
     if request.method == "POST":
-        services.answer_erase(answer=found, actor=Actor.of(request))
+        services.answer_erase(answer=answer, actor=Actor.of(request))
         messages.success(request, _("Les données de cette réponse sont effacées."))
         return redirect(back)
     context = {
@@ -392,7 +396,7 @@ def answer_erase(request: CompanyRequest, site_id: str, key: UUID) -> HttpRespon
             "Ce que l'acheteur a écrit dans le formulaire est effacé pour toujours. L'ordre de paiement %(order)s reste, "
             "avec son adresse e-mail et sa référence."
         )
-        % {"order": found.order.reference},
+        % {"order": answer.order.reference},
         "action": _("Effacer"),
         "back": back,
     }
@@ -402,8 +406,8 @@ def answer_erase(request: CompanyRequest, site_id: str, key: UUID) -> HttpRespon
 @company_page()
 @require_safe
 def versions(request: CompanyRequest, site_id: str) -> HttpResponse:
-    """« Mises en ligne »: what was asked for, by whom, and what became of it."""
+    """« Mises en ligne »: requests with author, state and decision."""
     shop = shop_or_404(request, site_id)
     context = _context(request, shop, "versions")
-    found = selectors.versions(context["data_form"]).order_by("-number")
-    return render(request, "dataforms/versions.html", context | {"page": paginate(request, found)})
+    rows = selectors.versions(context["data_form"]).order_by("-number")
+    return render(request, "shops/dataforms/versions.html", context | {"page": paginate(request, rows)})

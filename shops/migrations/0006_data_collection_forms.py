@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import shops.orders.models
+import shops.models
 import uuid
 from django.db import migrations, models
 
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             name='DataCollectionForm',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', models.CharField(default=shops.orders.models.new_token, editable=False, max_length=64, unique=True)),
+                ('token', models.CharField(default=shops.models.new_token, editable=False, max_length=64, unique=True)),
                 ('draft', models.JSONField(verbose_name='brouillon')),
                 ('version', models.PositiveIntegerField(default=1, editable=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='créé le')),

@@ -1,1 +1,4 @@
-"""Payment orders (Gestion > Ordres de paiement): what a shop asks a buyer to pay, by e-mail or by a link."""
+"""Gestion > Ordres de paiement: what a shop asks a buyer to pay; pages, services, the pages of the buyer.
+
+May import models, rights and `notifications.events`, to announce what happens.
+"""

@@ -6,11 +6,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from backoffice.admin import ReadOnlyAdmin, ReadOnlyInline
-from notifications.composers.base import amount_text
-
-from . import wording
-from .models import PaymentOrder, PaymentOrderEntry
+from companies.staff.pages import ReadOnlyAdmin, ReadOnlyInline
+from notifications.mail.composers.base import amount_text
+from shops.models import PaymentOrder, PaymentOrderEntry
+from shops.orders import wording
 
 
 class EntryInline(ReadOnlyInline):
@@ -26,13 +25,18 @@ class EntryInline(ReadOnlyInline):
 
 @admin.register(PaymentOrder)
 class PaymentOrderAdmin(ReadOnlyAdmin):
-    list_display = ("reference", "shop", "mode", "channel", "recipient", "asked", "state_label", "created_at")
+    list_display = ("named", "shop", "recipient", "asked", "state_label", "created_at")
+    company_path = "shop__company"
     list_filter = ("mode", "channel", "status")
     list_select_related = ("shop",)
     search_fields = ("reference", "recipient", "shop__site_id", "shop__name", "transaction_id")
     # The token opens the buyer's page: it is not for looking over a shoulder.
     exclude = ("token",)
     inlines = (EntryInline,)
+
+    @admin.display(description=_("référence"), ordering="reference")
+    def named(self, order: PaymentOrder) -> str:
+        return f"{order.reference} · TEST" if order.mode == "TEST" else order.reference
 
     @admin.display(description=_("Montant"), ordering="amount")
     def asked(self, order: PaymentOrder) -> str:

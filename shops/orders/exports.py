@@ -5,11 +5,10 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
-from notifications.exports import neutral, utc
-
-from . import money
-from .models import PaymentOrder
-from .selectors import send_state
+from backoffice.base.csv_files import Figure, neutral, utc
+from shops.models import PaymentOrder
+from shops.orders import money
+from shops.orders.selectors import send_state
 
 HEADER = (
     "reference",
@@ -32,10 +31,10 @@ HEADER = (
 )
 
 
-def order_rows(found: QuerySet[PaymentOrder]) -> Iterator[list[str]]:
+def order_rows(orders: QuerySet[PaymentOrder]) -> Iterator[list[str]]:
     """Header, then one row an order; amounts as decimals with a point, times in UTC."""
     yield list(HEADER)
-    for order in found.iterator(chunk_size=1000):
+    for order in orders.iterator(chunk_size=1000):
         decimals = money.DECIMALS.get(order.currency, 2)
         cells = (
             order.reference,
@@ -44,7 +43,7 @@ def order_rows(found: QuerySet[PaymentOrder]) -> Iterator[list[str]]:
             order.channel,
             order.recipient,
             order.buyer_reference,
-            f"{Decimal(order.amount).scaleb(-decimals):.{decimals}f}",
+            Figure(f"{Decimal(order.amount).scaleb(-decimals):.{decimals}f}"),
             order.currency,
             order.state,
             send_state(order),

@@ -1,46 +1,33 @@
 """Forms of payment orders: creating and changing, validity, search, templates, and the buyer's problem."""
 
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from crispy_forms.bootstrap import FieldWithButtons, StrictButton
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from backoffice.fields import EmailListFormField, OneEmailFormField
-from backoffice.forms import PlainForm
+from backoffice.base import limits
+from backoffice.base.fields import EmailListFormField, OneEmailFormField
+from backoffice.base.forms import PlainForm, section
+from backoffice.text import amounts, characters, times
 from companies.models import Language
-from shops.models import Shop
-
-from . import money, text
-from .models import (
+from shops.models import (
     DEFAULT_VALIDITY_DAYS,
     MAX_VALIDITY_DAYS,
     Mode,
     PaymentOrder,
     PaymentOrderTemplate,
+    Shop,
     reference_validator,
 )
-from .selectors import SendState
-
-
-class StyledForm(PlainForm):
-    """A form whose controls carry the look of the site and say which of them is wrong."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            widget = field.widget
-            if isinstance(widget, forms.CheckboxInput):
-                widget.attrs.setdefault("class", "form-check-input")
-            elif isinstance(widget, forms.Select):
-                widget.attrs.setdefault("class", "form-select")
-            elif not isinstance(widget, forms.HiddenInput):
-                widget.attrs.setdefault("class", "form-control")
+from shops.orders import money, text
+from shops.orders.selectors import Search, SendState
 
 
 def _day_input(**attrs: str) -> forms.DateInput:
@@ -52,7 +39,7 @@ def placeholder_help() -> str:
     return gettext("Variables : %(names)s. Le lien est ajouté à la fin s'il manque.") % {"names": names}
 
 
-class OrderForm(StyledForm):
+class OrderForm(PlainForm):
     """« Détails de l'ordre » and « Message à envoyer ».
 
     Works for a new order (several recipients) and for « Modifier et renvoyer » (one).
@@ -83,7 +70,9 @@ class OrderForm(StyledForm):
     )
     recipients = EmailListFormField(label=_("À"))
     language = forms.ChoiceField(label=_("Langue du message"), choices=Language.choices)
-    template = forms.ChoiceField(label=_("Modèle"), required=False)
+    template = forms.ChoiceField(
+        label=_("Modèle"), required=False, help_text=_("Remplace l'objet et le message ci-dessous.")
+    )
     subject = forms.CharField(label=_("Objet"), max_length=200)
     body = forms.CharField(label=_("Message"), max_length=5000, widget=forms.Textarea(attrs={"rows": 11}))
     copy_to_manager = forms.BooleanField(label=_("E-mail gestionnaire"), required=False)
@@ -96,6 +85,21 @@ class OrderForm(StyledForm):
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    # The choice of a template with its button, which fills in subject and body.
+    template_helper = section(
+        FieldWithButtons(
+            "template",
+            StrictButton(
+                _("Utiliser"),
+                type="submit",
+                name="use_template",
+                value="1",
+                css_class="btn-outline-secondary",
+                formnovalidate="formnovalidate",
+            ),
+        )
+    )
 
     DETAILS = ("reference", "amount", "currency", "valid_until", "buyer_reference", "validation", "capture_delay")
 
@@ -117,7 +121,7 @@ class OrderForm(StyledForm):
         last = today + timedelta(days=MAX_VALIDITY_DAYS)
         fields["valid_until"].widget.attrs.update({"min": today.isoformat(), "max": last.isoformat()})
         fields["valid_until"].help_text = gettext("Jusqu'à la fin de ce jour ; au plus tard le %(last)s.") % {
-            "last": date_format(last, "DATE_FORMAT")
+            "last": times.day(last)
         }
         fields["body"].help_text = placeholder_help()
         fields["template"].choices = [
@@ -138,7 +142,6 @@ class OrderForm(StyledForm):
             fields["recipients"] = OneEmailFormField(
                 label=fields["recipients"].label, max_length=254, required=by_email
             )
-            fields["recipients"].widget.attrs["class"] = "form-control"
             del fields["send_at"]
         elif by_email:
             fields["recipients"].help_text = _(
@@ -240,7 +243,7 @@ def order_initial(order: PaymentOrder) -> dict[str, Any]:
     }
 
 
-class ValidityForm(StyledForm):
+class ValidityForm(PlainForm):
     valid_until = forms.DateField(label=_("Nouvelle date de fin de validité"), widget=_day_input())
     version = forms.IntegerField(widget=forms.HiddenInput)
 
@@ -251,12 +254,10 @@ class ValidityForm(StyledForm):
         last = today + timedelta(days=MAX_VALIDITY_DAYS)
         field = self.fields["valid_until"]
         field.widget.attrs.update({"min": today.isoformat(), "max": last.isoformat()})
-        field.help_text = gettext("Jusqu'à la fin de ce jour ; au plus tard le %(last)s.") % {
-            "last": date_format(last, "DATE_FORMAT")
-        }
+        field.help_text = gettext("Jusqu'à la fin de ce jour ; au plus tard le %(last)s.") % {"last": times.day(last)}
 
 
-class TemplateForm(StyledForm):
+class TemplateForm(PlainForm):
     name = forms.CharField(label=pgettext_lazy("of a thing", "Nom"), max_length=100)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices)
     subject = forms.CharField(label=_("Objet"), max_length=200)
@@ -302,25 +303,45 @@ class SearchForm(forms.Form):
         return self.value("mode") or Mode.PRODUCTION
 
     def is_active(self) -> bool:
-        return any(self.value(name) for name in self.fields if name != "mode")
+        return any(self.value(name) for name in self.fields if name != "mode") or bool(self.amount_problems())
 
     def shows_more(self) -> bool:
-        return any(self.value(name) for name in self.MORE)
+        return any(self.value(name) for name in self.MORE) or bool(self.amount_problems())
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of `selectors.filtered`. Amounts are typed in units of two decimals."""
-        found: dict[str, Any] = {name: self.value(name) for name in ("q", "shop", "channel", "sending")}
-        found |= {"state": self.value("status"), "mode": self.wanted_mode}
+    def search(self) -> Search:
         since, until = self._day("created_from"), self._day("created_until")
-        found["created_from"] = _midnight(since) if since else None
-        found["created_until"] = _midnight(until + timedelta(days=1)) if until else None
-        found["expires_from"], found["expires_until"] = self._day("expires_from"), self._day("expires_until")
-        for name in ("amount_min", "amount_max"):
-            try:
-                found[name] = money.parse_amount(self.value(name), "EUR") if self.value(name) else None
-            except money.InvalidAmount:
-                found[name] = None
-        return found
+        return Search(
+            q=self.value("q"),
+            mode=self.wanted_mode,
+            shop=self.value("shop"),
+            channel=self.value("channel"),
+            state=self.value("status"),
+            sending=self.value("sending"),
+            created_from=_midnight(since) if since else None,
+            created_until=_midnight(until + timedelta(days=1)) if until else None,
+            expires_from=self._day("expires_from"),
+            expires_until=self._day("expires_until"),
+            amount_min=self.cleaned_data.get("amount_min"),
+            amount_max=self.cleaned_data.get("amount_max"),
+        )
+
+    def clean_amount_min(self) -> Decimal | None:
+        return self._amount("amount_min")
+
+    def clean_amount_max(self) -> Decimal | None:
+        return self._amount("amount_max")
+
+    def _amount(self, name: str) -> Decimal | None:
+        """An amount in any currency; an ambiguous one filters nothing and is asked about."""
+        typed = self.cleaned_data[name]
+        try:
+            return amounts.parse(typed, "", places=3) if typed else None
+        except amounts.InvalidAmount as error:
+            raise ValidationError(str(error)) from error
+
+    def amount_problems(self) -> dict[str, str]:
+        self.is_valid()
+        return {name: str(self.errors[name][0]) for name in ("amount_min", "amount_max") if name in self.errors}
 
     def _day(self, name: str) -> date | None:
         # Days at the ends of the calendar cannot be moved between time zones.
@@ -332,7 +353,7 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-class ProblemForm(StyledForm):
+class ProblemForm(PlainForm):
     """« Signaler un problème »: what a buyer writes. `website` is a trap that people do not see."""
 
     name = forms.CharField(label=_("Votre nom"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
@@ -353,7 +374,7 @@ class ProblemForm(StyledForm):
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "off", "tabindex": "-1"}),
     )
-    form = forms.CharField(widget=forms.HiddenInput)
+    form = forms.CharField(max_length=limits.LONGEST_HIDDEN, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -361,8 +382,11 @@ class ProblemForm(StyledForm):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if not all(character.isprintable() for character in name):
-            raise ValidationError(_("Le nom tient sur une ligne, sans caractère de contrôle."))
+        if not name.isprintable() and (hidden := characters.first_hidden(name)):
+            raise ValidationError(
+                _("Le nom tient sur une ligne, sans caractère de contrôle : retirez %(code)s."),
+                params={"code": characters.name(hidden)},
+            )
         return name
 
     def clean_website(self) -> str:

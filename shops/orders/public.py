@@ -17,13 +17,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from backoffice import ratelimit
-
-from . import selectors, services
-from .forms import ProblemForm
-from .models import PaymentOrder
+from backoffice.base import ratelimit
+from backoffice.base.methods import get_and_post
+from backoffice.text import addresses
+from shops.models import PaymentOrder
+from shops.orders import selectors, services
+from shops.orders.forms import ProblemForm
 
 # A person needs longer than this to write a message, and comes back within a day.
 FASTEST_SECONDS = 3
@@ -64,7 +65,7 @@ def _context(request: HttpRequest, order: PaymentOrder) -> dict[str, Any]:
     return {
         "order": order,
         "shop": order.shop,
-        "contact": selectors.shop_contact(facts),
+        "contact": addresses.for_display(selectors.shop_contact(facts)),
         "state": order.state,
         "shop_is_open": selectors.is_open_for_orders(order.shop),
         # Keeps a chosen language on the way through the pages.
@@ -75,27 +76,27 @@ def _context(request: HttpRequest, order: PaymentOrder) -> dict[str, Any]:
 
 def _url(name: str, order: PaymentOrder, context: dict[str, Any], **query: str) -> str:
     extra = "".join(f"&{key}={value}" for key, value in query.items())
-    url = reverse(name, args=[order.token]) + context["suffix"]
+    url: str = reverse(name, args=[order.token]) + context["suffix"]
     return url + (extra if context["suffix"] else extra.replace("&", "?", 1))
 
 
 @require_safe
 @public_order
 def order(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
-    """What is asked, by whom, until when; in TEST mode the simulator."""
+    """The buyer's page of an order; in TEST mode with the simulator."""
     context = _context(request, order)
     result = request.GET.get("result", "")
     context["result"] = result if result == order.last_result and order.mode == "TEST" else ""
     if order.mode == "TEST" and context["state"] == PaymentOrder.Status.IN_PROGRESS:
         context["form_token"] = signing.dumps([str(order.pk), secrets.token_hex(16)], salt=PAYMENT_SALT)
     gone = context["state"] in (PaymentOrder.Status.EXPIRED, PaymentOrder.Status.CANCELLED)
-    return render(request, "orders/public_order.html", context, status=410 if gone else 200)
+    return render(request, "shops/orders/public_order.html", context, status=410 if gone else 200)
 
 
 @require_POST
 @public_order
 def pay(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
-    """The TEST simulator: one payment per form, whatever the number of clicks."""
+    """The TEST simulator: one payment per form, however often it is sent."""
     context = _context(request, order)
     result = request.POST.get("result", "")
     try:
@@ -105,7 +106,7 @@ def pay(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
     if order.mode != "TEST" or result not in PaymentOrder.Result.values or key != str(order.pk):
         return redirect(_url("payment_order_public", order, context))
     if not ratelimit.allow("order-simulation", order.token, limit=SIMULATIONS_PER_ORDER, seconds=SIMULATION_WINDOW):
-        response = render(request, "orders/public_limit.html", context, status=429)
+        response = render(request, "shops/orders/public_limit.html", context, status=429)
         response.headers["Retry-After"] = str(SIMULATION_WINDOW)
         return response
     try:
@@ -116,17 +117,17 @@ def pay(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
     return redirect(_url("payment_order_public", order, context, result=result))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_and_post
 @public_order
 def problem(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
     """« Signaler un problème »: one message per form; its answer has a reference to quote."""
     context = _context(request, order)
     if not context["shop_is_open"]:
-        # Nothing would be passed on (DESIGN 4.12), so nothing is asked.
-        return render(request, "orders/public_problem.html", {**context, "form": None})
+        # Nothing would be passed on (docs/rules.md 4.12), so nothing is asked.
+        return render(request, "shops/orders/public_problem.html", {**context, "form": None})
     if request.method != "POST":
         form = ProblemForm(initial={"form": new_problem_token(order)})
-        return render(request, "orders/public_problem.html", {**context, "form": form})
+        return render(request, "shops/orders/public_problem.html", {**context, "form": form})
     form = ProblemForm(request.POST)
     valid = form.is_valid()
     nonce = _problem_nonce(form, order) if "form" not in form.errors else _renewed(form, order)
@@ -155,7 +156,7 @@ def problem(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
             _("Plusieurs messages ont déjà été envoyés depuis une heure. Attendez un peu, ou écrivez à %(contact)s.")
             % {"contact": context["contact"]},
         )
-    response = render(request, "orders/public_problem.html", {**context, "form": form}, status=status)
+    response = render(request, "shops/orders/public_problem.html", {**context, "form": form}, status=status)
     if status == 429:
         response.headers["Retry-After"] = str(PROBLEM_WINDOW)
     return response
@@ -164,7 +165,7 @@ def problem(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
 @require_safe
 @public_order
 def problem_done(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
-    """The acknowledgement, with its reference. Its address is signed, so that nobody forges one."""
+    """The acknowledgement with its reference, at a signed address."""
     try:
         key, reference, told = signing.loads(request.GET.get("report", ""), salt=PROBLEM_SALT + ".done")
     except (signing.BadSignature, ValueError, TypeError):
@@ -173,11 +174,11 @@ def problem_done(request: HttpRequest, order: PaymentOrder) -> HttpResponse:
         raise Http404
     context = _context(request, order) | {"reference": reference, "told": told}
     context["extra_query"] = f"&report={request.GET['report']}"
-    return render(request, "orders/public_problem_done.html", context)
+    return render(request, "shops/orders/public_problem_done.html", context)
 
 
 def new_problem_token(order: PaymentOrder) -> str:
-    """Signs the form: whose it is, its identity, and by its time stamp when it was opened."""
+    """Sign order, identity and opening time of a form."""
     return signing.dumps([str(order.pk), secrets.token_hex(16)], salt=PROBLEM_SALT)
 
 
@@ -209,7 +210,7 @@ def _problem_nonce(form: ProblemForm, order: PaymentOrder) -> str:
 
 
 def _problem_allowed(request: HttpRequest, order: PaymentOrder) -> bool:
-    ip = ratelimit.network_of(request.META.get("REMOTE_ADDR", ""))
+    ip = ratelimit.visitor(request)
     return ratelimit.allow(
         "order-problem-ip", ip, limit=PROBLEMS_PER_ADDRESS, seconds=PROBLEM_WINDOW
     ) and ratelimit.allow("order-problem", order.token, limit=PROBLEMS_PER_ORDER, seconds=PROBLEM_WINDOW)

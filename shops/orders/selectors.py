@@ -1,8 +1,9 @@
 """Reads of payment orders, scoped to a membership; who receives what of an order."""
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -10,16 +11,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
-from companies import access
+from backoffice.base.searching import identifier
+from backoffice.text import addresses
 from companies.models import Membership
-from notifications import addresses, resolver, wording
-from notifications.facts import CompanyFacts
+from companies.rights import access
+from notifications.core import resolver, wording
+from notifications.core.facts import CompanyFacts, Occasion
+from notifications.core.reasons import OF_COMPANY_STATE, OF_SHOP_STATE, Reason
+from notifications.core.resolver import Decision
 from notifications.models import Delivery
-from notifications.resolver import Decision
-from notifications.selectors import company_facts
-from shops.models import Shop
-
-from .models import Mode, PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate
+from notifications.readers import deliveries_of_events, newest_of_event
+from notifications.settings_facts import company_facts
+from shops.models import Mode, PaymentOrder, PaymentOrderEntry, PaymentOrderTemplate, Shop
+from shops.orders import money
 
 
 class SendState(models.TextChoices):
@@ -41,14 +45,10 @@ def orders(membership: Membership) -> QuerySet[PaymentOrder]:
     )
 
 
-def with_delivery(found: QuerySet[PaymentOrder]) -> QuerySet[PaymentOrder]:
-    newest = Delivery.objects.filter(
-        event__company_id=OuterRef("shop__company_id"),
-        event__event_id=OuterRef("sending"),
-        notification="payment_order",
-    ).order_by("-created_at", "-pk")
+def with_delivery(orders: QuerySet[PaymentOrder]) -> QuerySet[PaymentOrder]:
+    newest = newest_of_event(OuterRef("shop__company_id"), OuterRef("sending"), "payment_order")
     problems = PaymentOrderEntry.objects.filter(order=OuterRef("pk"), kind=PaymentOrderEntry.Kind.PROBLEM)
-    return found.annotate(delivery_status=Subquery(newest.values("status")[:1]), has_problem=Exists(problems))
+    return orders.annotate(delivery_status=Subquery(newest.values("status")[:1]), has_problem=Exists(problems))
 
 
 def send_state(order: PaymentOrder) -> str:
@@ -87,8 +87,10 @@ def _send_filter(state: str) -> Q:
 
 def unsent(membership: Membership) -> QuerySet[PaymentOrder]:
     """The PRODUCTION orders that could still be paid, but whose message did not get through."""
-    found = orders(membership).filter(mode=Mode.PRODUCTION)
-    return filtered(found, now=timezone.now(), state=PaymentOrder.Status.IN_PROGRESS, sending=SendState.FAILED)
+    waiting = orders(membership).filter(mode=Mode.PRODUCTION)
+    return filtered(
+        waiting, Search(state=PaymentOrder.Status.IN_PROGRESS, sending=SendState.FAILED), now=timezone.now()
+    )
 
 
 def state_filter(state: str, now: datetime) -> Q:
@@ -100,48 +102,71 @@ def state_filter(state: str, now: datetime) -> Q:
     return Q(status=state)
 
 
-def filtered(
-    found: QuerySet[PaymentOrder],
-    *,
-    now: datetime,
-    q: str = "",
-    mode: str = "",
-    shop: str = "",
-    channel: str = "",
-    state: str = "",
-    sending: str = "",
-    created_from: datetime | None = None,
-    created_until: datetime | None = None,
-    expires_from: Any = None,
-    expires_until: Any = None,
-    amount_min: int | None = None,
-    amount_max: int | None = None,
-) -> QuerySet[PaymentOrder]:
-    """Narrow by the criteria of the search tool; `q` looks at reference, recipient and buyer reference."""
-    if q:
-        found = found.filter(
-            Q(reference__icontains=q)
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The criteria of the search tool; what is empty does not narrow.
+
+    Attributes:
+        q: a text in the reference, recipient or buyer reference.
+        amount_min, amount_max: in units of each order's own currency.
+    """
+
+    q: str = ""
+    mode: str = ""
+    shop: str = ""
+    channel: str = ""
+    state: str = ""
+    sending: str = ""
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+    expires_from: date | None = None
+    expires_until: date | None = None
+    amount_min: Decimal | None = None
+    amount_max: Decimal | None = None
+
+
+def filtered(orders: QuerySet[PaymentOrder], search: Search, *, now: datetime) -> QuerySet[PaymentOrder]:
+    """Narrow to what a search asks for."""
+    if q := search.q:
+        key = identifier(q)
+        orders = orders.filter(
+            (Q(pk=key) if key else Q(pk=None))
+            | Q(reference__icontains=q)
             | Q(recipient__icontains=q)
             | Q(recipient__iexact=addresses.normalise(q))
             | Q(buyer_reference__icontains=q)
             | Q(transaction_id__iexact=q)
         )
-    for name, value in (("mode", mode), ("shop__site_id", shop), ("channel", channel)):
+    for name, value in (("mode", search.mode), ("shop__site_id", search.shop), ("channel", search.channel)):
         if value:
-            found = found.filter(**{name: value})
-    if state:
-        found = found.filter(state_filter(state, now))
-    if sending:
-        found = found.filter(_send_filter(sending))
+            orders = orders.filter(**{name: value})
+    if search.state:
+        orders = orders.filter(state_filter(search.state, now))
+    if search.sending:
+        orders = orders.filter(_send_filter(search.sending))
     bounds = {
-        "created_at__gte": created_from,
-        "created_at__lt": created_until,
-        "valid_until__gte": expires_from,
-        "valid_until__lte": expires_until,
-        "amount__gte": amount_min,
-        "amount__lte": amount_max,
+        "created_at__gte": search.created_from,
+        "created_at__lt": search.created_until,
+        "valid_until__gte": search.expires_from,
+        "valid_until__lte": search.expires_until,
     }
-    return found.filter(**{name: value for name, value in bounds.items() if value is not None})
+    orders = orders.filter(**{name: value for name, value in bounds.items() if value is not None})
+    if search.amount_min is not None:
+        orders = orders.filter(_amount_filter("amount__gte", search.amount_min))
+    if search.amount_max is not None:
+        orders = orders.filter(_amount_filter("amount__lte", search.amount_max))
+    return orders
+
+
+def _amount_filter(lookup: str, value: Decimal) -> Q:
+    """A bound in units, as a condition on stored amounts: their unit is smaller by the decimals of the currency."""
+    wanted = Q(pk__in=[])
+    for decimals in set(money.DECIMALS.values()):
+        codes = [code for code, places in money.DECIMALS.items() if places == decimals]
+        exact = value.scaleb(decimals)
+        whole = math.ceil(exact) if lookup.endswith("gte") else math.floor(exact)
+        wanted |= Q(currency__in=codes, **{lookup: whole})
+    return wanted
 
 
 def templates(shop: Shop) -> QuerySet[PaymentOrderTemplate]:
@@ -179,19 +204,19 @@ def shop_contact(facts: CompanyFacts) -> str:
 
 def occasions(
     facts: CompanyFacts, *, recipient: str, language: str, copy_to_manager: bool, extra_copy: str
-) -> dict[str, dict[str, Any]]:
-    """What `publish` is told of the sending of one order: notification → occasion.
+) -> dict[str, Occasion]:
+    """Return the occasions of sending one order, by notification, for `publish`.
 
     A second address that is the buyer's, or the shop manager's while the copy is ticked, already
-    receives the order: it is left out (DESIGN 4.5).
+    receives the order: it is left out (docs/rules.md 4.5).
     """
-    found: dict[str, dict[str, Any]] = {
-        "payment_order": {"address": recipient, "language": language},
-        "payment_order_copy": {"copy_ticked": copy_to_manager},
+    told = {
+        "payment_order": Occasion(address=recipient, language=language),
+        "payment_order_copy": Occasion(copy_ticked=copy_to_manager),
     }
     if extra_copy and not _twin(facts, recipient, copy_to_manager, extra_copy):
-        found["payment_order_extra_copy"] = {"address": extra_copy}
-    return found
+        told["payment_order_extra_copy"] = Occasion(address=extra_copy)
+    return told
 
 
 def _twin(facts: CompanyFacts, recipient: str, copy_to_manager: bool, extra_copy: str) -> str:
@@ -214,47 +239,41 @@ def audience(
     contact = shop_contact(facts)
     rows: list[AudienceRow] = []
 
-    def add(notification: str, occasion: dict[str, Any] | None, what: str, reply_to: str = "") -> None:
+    def add(notification: str, occasion: Occasion | None, what: str, reply_to: str = "") -> None:
         for decision in resolver.resolve(facts, notification, shop=shop, occasion=occasion):
             reason = wording.reason(decision.reason, decision.params)
             rows.append(AudienceRow(decision, what, decision.address, decision.delivers, reason, reply_to))
 
     if by_email:
         for recipient in recipients:
-            add("payment_order", {"address": recipient}, _("L'ordre de paiement, avec son lien"), contact)
-        add("payment_order_copy", {"copy_ticked": copy_to_manager}, _("Une copie de chaque ordre, à part"))
+            add("payment_order", Occasion(address=recipient), _("L'ordre de paiement, avec son lien"), contact)
+        add("payment_order_copy", Occasion(copy_ticked=copy_to_manager), _("Une copie de chaque ordre, à part"))
         if extra_copy:
-            twin = next(
-                (found for one in recipients or [""] if (found := _twin(facts, one, copy_to_manager, extra_copy))), ""
-            )
-            add("payment_order_extra_copy", {"address": extra_copy}, _("Une copie de chaque ordre, à part"))
+            twins = (_twin(facts, one, copy_to_manager, extra_copy) for one in recipients or [""])
+            twin = next(filter(None, twins), "")
+            add("payment_order_extra_copy", Occasion(address=extra_copy), _("Une copie de chaque ordre, à part"))
             if twin and rows[-1].delivers:
-                reason = wording.reason("same_address", {"address": twin})
+                reason = wording.reason(Reason.SAME_ADDRESS, {"address": twin})
                 rows[-1] = AudienceRow(rows[-1].decision, rows[-1].what, extra_copy, False, reason)
     add("payment_order_problem", None, _("Le message d'un acheteur qui signale un problème"), _("l'acheteur"))
     return rows
 
 
 def is_open_for_orders(shop: Shop) -> bool:
-    """A suspended or closed shop or company sends no order and takes no payment (DESIGN 4.12)."""
+    """A suspended or closed shop or company sends no order and takes no payment (docs/rules.md 4.12)."""
     return shop.status == "active" and shop.company.status == "active"
 
 
 def closed_reason(shop: Shop) -> str:
     """Why nothing is sent, in a sentence; empty while the shop is active."""
     if shop.company.status != "active":
-        return wording.reason(f"company_{shop.company.status}", {})
+        return wording.reason(OF_COMPANY_STATE[shop.company.status], {})
     if shop.status != "active":
-        return wording.reason(f"shop_{shop.status}", {"shop": shop.name})
+        return wording.reason(OF_SHOP_STATE[shop.status], {"shop": shop.name})
     return ""
 
 
 def order_deliveries(order: PaymentOrder) -> QuerySet[Delivery]:
     """Every mail of an order, from all its sendings and reported problems, newest first."""
     events = [entry for entry in order.entries.values_list("event_id", flat=True) if entry]
-    return (
-        Delivery.objects.filter(event__company_id=order.shop.company_id, event__event_id__in=events)
-        .filter(notification__startswith="payment_order")
-        .select_related("event", "message")
-        .order_by("-created_at", "-pk")
-    )
+    return deliveries_of_events(order.shop.company_id, events).filter(notification__startswith="payment_order")

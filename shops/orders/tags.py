@@ -6,12 +6,11 @@ from django import template
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from backoffice.templatetags.shell import badge
-from notifications.composers.base import amount_text
-
-from . import wording
-from .models import PaymentOrder
-from .selectors import SendState
+from backoffice.base.shell import badge
+from notifications.mail.composers.base import amount_text
+from shops.models import PaymentOrder
+from shops.orders import wording
+from shops.orders.selectors import SendState
 
 register = template.Library()
 

@@ -1,4 +1,4 @@
-"""The message of an order: the documented placeholders, filled in as `notifications/templating.py` does."""
+"""The message of an order: the documented placeholders, filled in as `notifications/core/templating.py` does."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,14 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications import templating
-from notifications.composers.base import amount_text
-
-from .models import PaymentOrder
+from backoffice.text import addresses, times, web_links
+from notifications.core import templating
+from notifications.mail.composers.base import amount_text
+from shops.models import PaymentOrder
 
 PLACEHOLDERS: dict[str, Promise] = {
     "reference": gettext_lazy("Référence de l'ordre"),
@@ -54,12 +53,12 @@ def values(order: PaymentOrder, contact: str) -> dict[str, str]:
     return {
         "reference": order.reference,
         "amount": amount_text(order.amount, order.currency),
-        "start_date": date_format(start, "DATE_FORMAT"),
-        "end_date": date_format(order.valid_until, "DATE_FORMAT"),
+        "start_date": times.day(start),
+        "end_date": times.day(order.valid_until),
         "shop_name": templating.value_text(order.shop.name),
         "url": public_url(order),
-        "shop_contact": contact,
-        "shop_url": order.shop.url,
+        "shop_contact": addresses.for_display(contact),
+        "shop_url": web_links.for_display(order.shop.url),
     }
 
 
@@ -68,12 +67,17 @@ class Filled:
     """A message as its reader gets it.
 
     `body` is the whole text; `paragraphs` are its lines by paragraph, without a line that is the link
-    alone: a mail has a button for that.
+    alone: a mail has a button for that, after the first `link_after` paragraphs.
     """
 
     subject: str
     body: str
     paragraphs: list[list[str]]
+    link_after: int
+
+
+# Stands for the link while the message is cut into paragraphs; no message can hold it.
+_PLACE = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 def filled(order: PaymentOrder, contact: str) -> Filled:
@@ -83,13 +87,26 @@ def filled(order: PaymentOrder, contact: str) -> Filled:
         template = templating.normal_body(order.body)
         if "url" not in templating.codes_in(template):
             template += f"\n\n{_LINK}"
-        without_link = "\n".join(line for line in template.split("\n") if line.strip() != _LINK)
-        rendered = templating.render_body(without_link, known)
+        marked = "\n".join(
+            f"\n{_PLACE}\n" if line.strip() == _LINK else line for line in template.replace(_PLACE, "").split("\n")
+        )
+        rendered = templating.render_body(marked, known)
         first = [[rendered.headline]] if rendered.headline else []
+        written = [*first, *(list(paragraph) for paragraph in rendered.before)]
+        paragraphs = [lines for lines in written if lines != [_PLACE]]
+        if [_PLACE] in written:
+            place = written.index([_PLACE])
+        else:
+            # Within a sentence: the button comes under it.
+            named = (
+                number for number, lines in enumerate(paragraphs, 1) if any(known["url"] in line for line in lines)
+            )
+            place = next(named, len(paragraphs))
         return Filled(
             subject=templating.render_subject(order.subject, known),
-            body=templating.fill(template, known, missing=""),
-            paragraphs=[*first, *(list(paragraph) for paragraph in rendered.before)],
+            body=web_links.in_text(templating.fill(template, known, missing="")),
+            paragraphs=paragraphs,
+            link_after=place,
         )
 
 
@@ -117,4 +134,4 @@ def default_texts(language: str, *, by_email: bool, shop_url: str) -> tuple[str,
         lines.append(_("Un problème, ou un message mal affiché ? Écrivez à %%shop_contact%%.") % {})
         if shop_url:
             lines.append(_("Boutique en ligne : %%shop_url%%") % {})
-        return _("Votre ordre de paiement"), "\n\n".join(lines)
+        return _("%%shop_name%% : ordre de paiement de %%amount%%") % {}, "\n\n".join(lines)

@@ -6,26 +6,23 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from backoffice.templatetags.shell import clock_time
-from companies import history
-from notifications.composers.base import amount_text
-
-from .models import PaymentOrder, PaymentOrderEntry
+from backoffice.text import times
+from companies.history.values import field_label
+from notifications.mail.composers.base import amount_text
+from shops.models import PaymentOrder, PaymentOrderEntry
 
 Kind = PaymentOrderEntry.Kind
 
 
 def day(value: date) -> str:
-    return date_format(value, "DATE_FORMAT")
+    return times.day(value)
 
 
 def moment(value: datetime) -> str:
     """Day and time of the reader's clock."""
-    local = timezone.localtime(value)
-    return _("%(day)s à %(time)s") % {"day": date_format(local, "DATE_FORMAT"), "time": clock_time(local)}
+    return times.long_moment(value)
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,10 @@ def actions(order: PaymentOrder) -> list[Action]:
     open_ = state in PaymentOrder.OPEN
     pending = state == PaymentOrder.Status.IN_PROGRESS
     by_email = order.channel == PaymentOrder.Channel.EMAIL
-    found: list[Action] = []
+    possible: list[Action] = []
 
     def add(name: str, label: str, **options: Any) -> None:
-        found.append(Action(reverse(name, args=[order.pk]), label, **options))
+        possible.append(Action(reverse(name, args=[order.pk]), label, **options))
 
     if open_:
         add("payment_order_edit", _("Modifier et renvoyer") if by_email else _("Modifier"))
@@ -62,14 +59,14 @@ def actions(order: PaymentOrder) -> list[Action]:
         add("payment_order_cancel", _("Annuler l'ordre"), danger=True)
     if state == PaymentOrder.Status.CANCELLED and order.expires_at > timezone.now():
         add("payment_order_reactivate", _("Réactiver"), main=True)
-    found.append(
+    possible.append(
         Action(
             f"{reverse('payment_order_new')}?from={order.pk}",
             _("Créer à partir de l'ordre sélectionné"),
             main=not open_,
         )
     )
-    return found
+    return possible
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def entry_sentence(entry: PaymentOrderEntry) -> str:
     details = entry.details
     match entry.kind:
         case Kind.UPDATED:
-            labels = [history.field_label("paymentorder", name) for name in details.get("fields", [])]
+            labels = [field_label("paymentorder", name) for name in details.get("fields", [])]
             return _("Modifié : %(names)s.") % {"names": ", ".join(labels)}
         case Kind.VALIDITY:
             return _("Du %(before)s au %(after)s.") % {
@@ -148,6 +145,6 @@ def entry_sentence(entry: PaymentOrderEntry) -> str:
                 parts.append(str(details["reason"]))
             return " · ".join(parts)
         case Kind.PROBLEM:
-            sentence = _("%(reference)s, de %(name)s (%(email)s).") % details
+            sentence: str = _("%(reference)s, de %(name)s (%(email)s).") % details
             return sentence if details.get("told") else sentence + " " + _("Personne n'a pu être prévenu.")
     return ""

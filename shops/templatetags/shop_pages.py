@@ -7,7 +7,9 @@ from django.template import Context
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from companies import access, permissions
+from companies.models import Status
+from companies.rights import access, permissions
+from notifications.core.facts import CompanyFacts, ShopFacts
 from shops.models import Shop
 
 register = template.Library()
@@ -17,11 +19,12 @@ SELECTOR_SIZE = 50
 
 
 @register.inclusion_tag("shops/tabs.html", takes_context=True)
-def shop_tabs(context: Context, shop: Shop, tab: str) -> dict[str, Any]:
+def shop_tabs(context: Context, shop: Shop, tab: str, facts: CompanyFacts | None = None) -> dict[str, Any]:
     """The tabs of a shop's pages that the reader may open, and the way to another shop.
 
     Args:
         tab: the present one: configuration, keys, contracts…
+        facts: what the reader sees of the company, when the page has read it already.
     """
     membership = context["request"].membership
     tabs = [
@@ -32,7 +35,14 @@ def shop_tabs(context: Context, shop: Shop, tab: str) -> dict[str, Any]:
     if access.can(membership, permissions.MANAGE_KEYS, shop):
         tabs.insert(1, ("keys", _("Clés"), reverse("shop_keys", args=[shop.site_id])))
     needed = permissions.MANAGE_KEYS if tab == "keys" else permissions.VIEW
-    choices = list(access.shops_of(membership, needed)[: SELECTOR_SIZE + 1])
+    choices: list[Shop | ShopFacts] = []
+    if facts is not None and needed == permissions.VIEW:
+        choices += [one for one in facts.shops if one.status != Status.CLOSED][: SELECTOR_SIZE + 1]
+    else:
+        choices += access.open_shops_of(membership, needed)[: SELECTOR_SIZE + 1]
+    if len(choices) <= SELECTOR_SIZE and all(one.site_id != shop.site_id for one in choices):
+        # A closed one is not offered; opened by its link, it is the one that is shown.
+        choices.append(shop)
     return {
         "shop": shop,
         "tab": tab,

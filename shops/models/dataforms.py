@@ -1,6 +1,7 @@
 """A shop's data collection form: draft, frozen versions, answers. Knows nothing of notifications."""
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -8,8 +9,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from backoffice.base.fields import LinesField, ReadableJSONField, check_link
 from companies.models import Language
-from shops.orders.models import Mode, new_token
+from shops.models.orders import Mode, new_token
+
+
+class ContentField(ReadableJSONField):
+    """A `content.Content` as JSON: buyers read its texts and follow its link."""
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        value = super().clean(value, model_instance)
+        if value.get("privacy_url"):
+            check_link(value["privacy_url"])
+        return value
 
 
 class DataCollectionForm(models.Model):
@@ -23,7 +35,7 @@ class DataCollectionForm(models.Model):
     )
     # The public link stays the same over all versions.
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
-    draft = models.JSONField(_("brouillon"))
+    draft = ContentField(_("brouillon"))
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("créé le"), default=timezone.now)
     updated_at = models.DateTimeField(_("modifié le"), auto_now=True)
@@ -55,13 +67,13 @@ class DataFormVersion(models.Model):
         DataCollectionForm, on_delete=models.CASCADE, related_name="versions", verbose_name=_("formulaire")
     )
     number = models.PositiveIntegerField(_("version"))
-    content = models.JSONField(_("contenu"), editable=False)
+    content = ContentField(_("contenu"), editable=False)
     state = models.CharField(_("état"), max_length=10, choices=State)
     asked_at = models.DateTimeField(_("demandée le"), default=timezone.now, editable=False)
     asked_by = models.CharField(_("demandée par"), max_length=200, editable=False)
     decided_at = models.DateTimeField(_("décidée le"), null=True, blank=True, editable=False)
     decided_by = models.CharField(_("décidée par"), max_length=200, blank=True, editable=False)
-    reason = models.TextField(_("motif"), max_length=1000, blank=True)
+    reason = LinesField(_("motif"), max_length=1000, blank=True)
     live_at = models.DateTimeField(_("en ligne depuis"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("en ligne jusqu'au"), null=True, blank=True, editable=False)
 

@@ -11,20 +11,20 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from backoffice.forms import add_errors
-from backoffice.paging import paginate, sort_key
-from companies import access, conflicts, permissions
-from companies.access import CompanyRequest, company_page, shop_or_404
+from backoffice.base import csv_files
+from backoffice.base.forms import add_errors
+from backoffice.base.methods import get_and_post
+from backoffice.base.paging import paginate, sort_key
 from companies.audit import Actor, StaleVersion
-from notifications import exports
+from companies.history import conflicts
+from companies.rights import access, permissions
+from companies.rights.access import CompanyRequest, company_page, shop_or_404
+from shops import selectors, services
+from shops.forms import ContractForm
+from shops.models import Contract, Shop
 
-from . import selectors, services
-from .forms import ContractForm
-from .models import Contract, Shop
-
-GET_AND_POST = ["GET", "HEAD", "POST"]
 NETWORKS = ("CB", "VISA", "MASTERCARD", "AMEX", "MAESTRO", "SEPA", "PAYPAL")
 
 
@@ -36,26 +36,26 @@ NETWORKS = ("CB", "VISA", "MASTERCARD", "AMEX", "MAESTRO", "SEPA", "PAYPAL")
 def contracts(request: CompanyRequest, site_id: str) -> HttpResponse:
     shop = shop_or_404(request, site_id)
     q = request.GET.get("q", "").strip()[:254]
-    found = selectors.contracts_filtered(Contract.objects.filter(shop=shop), q=q)
+    rows = selectors.contracts_filtered(selectors.contracts_in(shop), q=q)
     sorts = {"number": "number", "network": "network"}
-    page = paginate(request, found.order_by(sort_key(request, sorts, default="number"), "pk"))
+    page = paginate(request, rows.order_by(sort_key(request, sorts, default="number"), "pk"))
     may_edit = access.can(request.membership, permissions.EDIT_SETTINGS, shop)
-    return render(request, "shops/contracts.html", {"shop": shop, "page": page, "q": q, "may_edit": may_edit})
+    return render(request, "shops/contracts/contracts.html", {"shop": shop, "page": page, "q": q, "may_edit": may_edit})
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def contract_edit(request: CompanyRequest, site_id: str, key: int | None = None) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     if conflicts.told_of_removal(request, shop_id=shop.pk, kind="contract", key=key):
         return redirect("shop_contracts", site_id)
-    contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop) if key else None
+    contract = get_object_or_404(selectors.contracts_in(shop), pk=key) if key else None
     form = ContractForm(request.POST if request.method == "POST" else None, contract=contract)
     if request.method == "POST" and form.is_valid() and _save(request, shop, contract, form):
         return redirect("shop_contracts", site_id)
     locked = contract is not None and contract.three_d_secure
     context = {"shop": shop, "contract": contract, "form": form, "networks": NETWORKS, "locked": locked}
-    return render(request, "shops/contract_form.html", context)
+    return render(request, "shops/contracts/contract_form.html", context)
 
 
 def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: ContractForm) -> bool:
@@ -83,12 +83,12 @@ def _save(request: CompanyRequest, shop: Shop, contract: Contract | None, form: 
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.EDIT_SETTINGS)
     if conflicts.told_of_removal(request, shop_id=shop.pk, kind="contract", key=key):
         return redirect("shop_contracts", site_id)
-    contract = get_object_or_404(Contract.objects.select_related("shop__company"), pk=key, shop=shop)
+    contract = get_object_or_404(selectors.contracts_in(shop), pk=key)
     conflict = None
     if request.method == "POST":
         try:
@@ -126,12 +126,14 @@ def contract_remove(request: CompanyRequest, site_id: str, key: int) -> HttpResp
 def authentication(request: CompanyRequest) -> HttpResponseBase:
     mine = selectors.contracts_of(request.membership)
     values = {name: request.GET.get(name, "").strip()[:254] for name in ("q", "network", "secure")}
-    found = selectors.contracts_filtered(mine, **values)
+    contracts = selectors.contracts_filtered(mine, **values)
     sorts = {"number": "number", "shop": "shop__name", "network": "network", "secure": "three_d_secure"}
-    found = found.order_by(sort_key(request, sorts, default="number"), "network", "pk")
+    contracts = contracts.order_by(sort_key(request, sorts, default="number"), "network", "pk")
     if request.GET.get("format") == "csv":
-        return exports.csv_response(_rows(found), f"3d-secure-{request.company.reference}")
-    page = paginate(request, found)
+        return csv_files.csv_response(
+            _rows(contracts), f"3d-secure-{request.company.reference}", plain=csv_files.is_plain(request)
+        )
+    page = paginate(request, contracts)
     context = {
         "page": page,
         "rows": [
@@ -141,18 +143,18 @@ def authentication(request: CompanyRequest) -> HttpResponseBase:
         "active": any(values.values()),
         "networks": mine.order_by("network").values_list("network", flat=True).distinct(),
     }
-    return render(request, "shops/authentication.html", context)
+    return render(request, "shops/contracts/authentication.html", context)
 
 
-def _rows(found: QuerySet[Contract]) -> Iterator[list[str]]:
+def _rows(contracts: QuerySet[Contract]) -> Iterator[list[str]]:
     yield ["number", "network", "site_id", "shop", "three_d_secure"]
-    for contract in found.iterator(chunk_size=1000):
+    for contract in contracts.iterator(chunk_size=1000):
         cells: list[Any] = [contract.number, contract.network, contract.shop.site_id, contract.shop.name]
-        yield [*map(exports.neutral, cells), "true" if contract.three_d_secure else "false"]
+        yield [*map(csv_files.neutral, cells), "true" if contract.three_d_secure else "false"]
 
 
 @company_page()
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def three_d_secure_activate(request: CompanyRequest, key: int) -> HttpResponse:
     contract = get_object_or_404(selectors.contracts_of(request.membership), pk=key)
     if not access.can(request.membership, permissions.EDIT_SETTINGS, contract.shop):
@@ -182,4 +184,4 @@ def three_d_secure_activate(request: CompanyRequest, key: int) -> HttpResponse:
         "seen": services.contract_stamp(contract),
         "conflict": conflict,
     }
-    return render(request, "shops/three_d_secure_activate.html", context)
+    return render(request, "shops/contracts/three_d_secure_activate.html", context)

@@ -7,23 +7,25 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
-from backoffice.forms import add_errors
-from companies import conflicts, history, permissions
-from companies.access import CompanyRequest, company_page, shop_or_404
+from backoffice.base.forms import add_errors
+from backoffice.base.methods import get_and_post
 from companies.audit import Actor, StaleVersion
-from companies.reauthentication import ask_again
+from companies.history import conflicts
+from companies.history import entries as history
+from companies.rights import permissions
+from companies.rights.access import CompanyRequest, company_page, shop_or_404, shops_of
+from companies.rights.reauthentication import ask_again, ask_before_saving, asked_to_prove
+from shops import selectors, services
+from shops.forms import AlgorithmForm, KeyFormatForm, TestsDoneForm
+from shops.models import Shop, ShopKey
 
-from . import selectors, services
-from .forms import AlgorithmForm, KeyFormatForm, TestsDoneForm
-from .models import Shop, ShopKey
-
-GET_AND_POST = ["GET", "HEAD", "POST"]
 _Kind = ShopKey.Kind
 # Short labels on the page, where the section already says REST and the column the mode.
 LABELS = {
@@ -41,25 +43,38 @@ REST_SETS = {"rest-set-test": ShopKey.REST["test"], "rest-set-production": ShopK
 
 
 @company_page(permissions.MANAGE_KEYS)
-@require_http_methods(GET_AND_POST)
+@get_and_post
 def keys(request: CompanyRequest, site_id: str) -> HttpResponse:
     shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     if request.GET.get("part") == "tests":
-        return render(request, "shops/key_tests.html", _tests(shop))
-    form = AlgorithmForm(request.POST if request.method == "POST" else None, shop=shop)
+        return render(request, "shops/keys/key_tests.html", _tests(shop))
+    if (first := ask_before_saving(request, request.path, AlgorithmForm.SAVED)) is not None:
+        return first
+    before = asked_to_prove(request, (*AlgorithmForm.SAVED, *TestsDoneForm.SAVED))
+    form = AlgorithmForm(request.POST if request.method == "POST" else None, shop=shop, typed=before)
     if request.method == "POST" and form.is_valid() and _algorithms_save(request, shop, form):
         return redirect("shop_keys", site_id)
-    return _page(request, shop_or_404(request, site_id), form=form)
+    tests_form = TestsDoneForm(initial=before or {})
+    return _page(
+        request, shop_or_404(request, site_id), form=form, tests_form=tests_form, to_confirm=_to_confirm(before)
+    )
+
+
+def _to_confirm(before: dict[str, str] | None) -> str:
+    """Which form a proof of identity was asked for: "algorithm", "tests" or none."""
+    if before is None:
+        return ""
+    return "tests" if before.get("reason") else "algorithm"
 
 
 def _algorithms_save(request: CompanyRequest, shop: Shop, form: AlgorithmForm) -> bool:
     fields = {name: form.cleaned_data[name] for name in form.SAVED}
     try:
-        changes = services.shop_update(
-            shop=shop, actor=Actor.of(request), version=form.cleaned_data["version"], **fields
-        )
+        changes = services.shop_update(shop=shop, actor=Actor.of(request), seen=form.cleaned_data["version"], **fields)
     except StaleVersion:
-        conflicts.tell(request, form, AlgorithmForm(shop=Shop.objects.get(pk=shop.pk)), ("shop", shop.pk))
+        conflicts.tell(
+            request, form, AlgorithmForm(shop=shops_of(request.membership).get(pk=shop.pk)), ("shop", shop.pk)
+        )
         return False
     if changes:
         messages.success(
@@ -73,7 +88,7 @@ def _algorithms_save(request: CompanyRequest, shop: Shop, form: AlgorithmForm) -
 
 def _tests(shop: Shop) -> dict[str, Any]:
     """The state of the test phase; the payments are read only while they decide something."""
-    key = ShopKey.objects.filter(shop=shop, kind=_Kind.PRODUCTION).exists()
+    key = _Kind.PRODUCTION in selectors.keys_of(shop)
     over = key or shop.tests_done_at is not None
     return {
         "shop": shop,
@@ -84,7 +99,12 @@ def _tests(shop: Shop) -> dict[str, Any]:
 
 
 def _page(
-    request: CompanyRequest, shop: Shop, *, form: AlgorithmForm, tests_form: TestsDoneForm | None = None
+    request: CompanyRequest,
+    shop: Shop,
+    *,
+    form: AlgorithmForm,
+    tests_form: TestsDoneForm | None = None,
+    to_confirm: str = "",
 ) -> HttpResponse:
     kept = selectors.keys_of(shop)
     tests = _tests(shop)
@@ -104,6 +124,7 @@ def _page(
         **tests,
         "form": form,
         "tests_form": tests_form or TestsDoneForm(),
+        "to_confirm": to_confirm,
         "form_keys": [row(kind) for kind in ShopKey.FORM],
         "rest_keys": [
             {
@@ -120,9 +141,14 @@ def _page(
             for mode in ("TEST", "PRODUCTION")
             if (end := shop.former_algorithm_until(mode, now))
         ],
+        "former_keys": [
+            (LABELS[_Kind(kind)], key.former_until)
+            for kind, key in kept.items()
+            if key.former_until is not None and key.former_until > now
+        ],
         "rest_server": settings.REST_API_SERVER,
     }
-    return render(request, "shops/keys.html", context)
+    return render(request, "shops/keys/keys.html", context)
 
 
 @company_page(permissions.MANAGE_KEYS)
@@ -130,6 +156,9 @@ def _page(
 def tests_done(request: CompanyRequest, site_id: str) -> HttpResponse:
     """An administrator declares the test phase done, with a reason."""
     shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
+    page = reverse("shop_keys", args=[site_id])
+    if (first := ask_before_saving(request, page, TestsDoneForm.SAVED)) is not None:
+        return first
     form = TestsDoneForm(request.POST)
     if form.is_valid():
         try:
@@ -158,7 +187,7 @@ def _kinds(name: str, kept: dict[str, ShopKey]) -> list[str]:
 
 
 @company_page(permissions.MANAGE_KEYS)
-@require_http_methods(GET_AND_POST)
+@get_and_post
 @sensitive_variables("values", "shown")
 def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
     """Confirm who one is, read the consequences, generate; the answer to the form shows the key, once."""
@@ -190,7 +219,7 @@ def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
             )
         except services.KeyAlreadyChanged as error:
             entry = history.newest_on(shop, "shopkey")
-            by = _("Dernière modification : %(who)s.") % {"who": entry.actor_label} if entry else ""
+            by = _("Dernière modification : %(who)s.") % {"who": history.actor_words(entry)} if entry else ""
             messages.error(request, " ".join([*error.messages, by]).strip())
             return redirect("shop_keys", site_id)
         except ValidationError as error:
@@ -205,9 +234,10 @@ def generate(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
         "again": any(kind in kept for kind in kinds),
         "mode": "PRODUCTION" if name.endswith("production") else "TEST",
         "is_form_key": name in ShopKey.FORM,
+        "signs_calls": name in ShopKey.SIGNING,
         "mails": name == _Kind.PRODUCTION,
     }
-    return render(request, "shops/key_generate.html", context)
+    return render(request, "shops/keys/key_generate.html", context)
 
 
 def _names(name: str) -> tuple[str, ...]:
@@ -217,16 +247,16 @@ def _names(name: str) -> tuple[str, ...]:
 def _shown(request: HttpRequest, shop: Shop, values: dict[str, str]) -> HttpResponse:
     """The one page that holds keys in plain."""
     shown = [(LABELS[_Kind(kind)], kind, value) for kind, value in values.items()]
-    response = render(request, "shops/key_shown.html", {"shop": shop, "shown": shown})
+    response = render(request, "shops/keys/key_shown.html", {"shop": shop, "shown": shown})
     response.headers["Cache-Control"] = "no-store, private"
     return response
 
 
 @company_page(permissions.MANAGE_KEYS)
-@require_http_methods(GET_AND_POST)
+@get_and_post
 @sensitive_variables("value")
 def show(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
-    """Show a key that nobody has seen yet: the test key of a new shop, or one that came by a file."""
+    """Show a key for the first time: the test key of a new shop, or one from a file."""
     shop = shop_or_404(request, site_id, permissions.MANAGE_KEYS)
     key = selectors.keys_of(shop).get(name)
     if key is None:
@@ -242,4 +272,4 @@ def show(request: CompanyRequest, site_id: str, name: str) -> HttpResponse:
             messages.warning(request, _("Cette clé a déjà été affichée ; régénérez-la si vous ne l'avez pas notée."))
             return redirect("shop_keys", site_id)
         return _shown(request, shop, {name: value})
-    return render(request, "shops/key_show.html", {"shop": shop, "label": LABELS[_Kind(name)]})
+    return render(request, "shops/keys/key_show.html", {"shop": shop, "label": LABELS[_Kind(name)]})

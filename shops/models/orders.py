@@ -1,4 +1,4 @@
-"""Payment orders, what became of each, and the message templates of a shop. Knows nothing of notifications."""
+"""Payment orders with their history, and the message templates of a shop."""
 
 import secrets
 import uuid
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from backoffice.fields import OneEmailField
+from backoffice.base.fields import LineField, LinesField, OneEmailField, currency_validator
 from companies.models import Language
 
 MAX_VALIDITY_DAYS = 90
@@ -22,7 +22,6 @@ reference_validator = RegexValidator(
     r"^[A-Za-z0-9._-]{1,64}\Z",
     _("Une référence compte 1 à 64 lettres sans accent, chiffres ou caractères . _ -"),
 )
-currency_validator = RegexValidator(r"^[A-Z]{3}\Z", _("Une devise est un code ISO 4217 de trois lettres (EUR)."))
 
 
 def new_token() -> str:
@@ -62,7 +61,7 @@ class PaymentOrder(models.Model):
         URL = "url", _("Lien")
 
     class Origin(models.TextChoices):
-        """What the order came from; its payments are told with this source (DESIGN 4b)."""
+        """Origin of the order, and source of its payments (docs/rules.md 4b)."""
 
         PAYMENT_ORDER = "PAYMENT_ORDER", _("Ordre de paiement")
         DATA_FORM = "DCF", _("Formulaire de collecte de données")
@@ -89,11 +88,11 @@ class PaymentOrder(models.Model):
     currency = models.CharField(_("devise"), max_length=3, validators=[currency_validator])
     channel = models.CharField(_("canal d'envoi"), max_length=10, choices=Channel)
     recipient = OneEmailField(_("e-mail de l'acheteur"), blank=True, default="")
-    buyer_reference = models.CharField(_("référence de l'acheteur"), max_length=64, blank=True)
+    buyer_reference = LineField(_("référence de l'acheteur"), max_length=64, blank=True)
     language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
     # As written, placeholders included: they are filled in when the message leaves.
-    subject = models.CharField(_("objet"), max_length=200)
-    body = models.TextField(_("message"), max_length=5000)
+    subject = LineField(_("objet"), max_length=200)
+    body = LinesField(_("message"), max_length=5000)
     valid_until = models.DateField(_("valable jusqu'au"))
     # The end of `valid_until` in the company's time zone.
     expires_at = models.DateTimeField(editable=False)
@@ -199,9 +198,9 @@ class PaymentOrderTemplate(models.Model):
         "shops.Shop", on_delete=models.CASCADE, related_name="payment_order_templates", verbose_name=_("boutique")
     )
     language = models.CharField(_("langue"), max_length=2, choices=Language, default=Language.FRENCH)
-    name = models.CharField(pgettext_lazy("of a thing", "nom"), max_length=100)
-    subject = models.CharField(_("objet"), max_length=200)
-    body = models.TextField(_("message"), max_length=5000)
+    name = LineField(pgettext_lazy("of a thing", "nom"), max_length=100)
+    subject = LineField(_("objet"), max_length=200)
+    body = LinesField(_("message"), max_length=5000)
     is_default = models.BooleanField(_("modèle par défaut"), default=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -279,7 +279,7 @@ def from_json(stored: Mapping[str, Any]) -> Content:
 
 
 def faults(content: Content) -> Iterable[str]:
-    """What no page lets through and no content may hold, whoever wrote it; in English, for developers."""
+    """Yield what is wrong with a content that no page lets through; in English, for developers."""
     codes = [item.code for item in content.fields]
     if len(codes) != len(set(codes)):
         yield "a field twice"
@@ -308,11 +308,11 @@ def faults(content: Content) -> Iterable[str]:
 
 def missing(content: Content) -> list[Promise]:
     """What is left to do before the form may go online, in sentences."""
-    found: list[Promise] = []
+    steps: list[Promise] = []
     if not in_language(content.title):
-        found.append(_("Donnez un titre au formulaire."))
+        steps.append(_("Donnez un titre au formulaire."))
     if not content.required:
-        found.append(_("Choisissez au moins un champ obligatoire."))
+        steps.append(_("Choisissez au moins un champ obligatoire."))
     if not content.privacy_url:
-        found.append(_("Indiquez l'adresse de votre politique de protection des données."))
-    return found
+        steps.append(_("Indiquez l'adresse de votre politique de protection des données."))
+    return steps
