@@ -1,21 +1,22 @@
 """Writes of API tokens: making one, replacing one, revoking one, noting its use."""
 
-from collections.abc import Collection
+import hashlib
+import secrets
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from backoffice.base.csv_files import neutral, utc
 from companies import audit
 from companies.audit import Actor
-from companies.models import Company
-from companies.status import ensure_open
-
-from . import api_auth
-from .models import ApiToken
+from companies.models import Company, Membership, Role
+from companies.status import ensure_open, is_bound
+from notifications.models import ApiToken
 
 # A busy token would otherwise write a row per request.
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -44,7 +45,8 @@ def token_create(
         The stored token and its text, which exists nowhere else and is shown once.
 
     Raises:
-        ValidationError: the name is empty or too long, no scope, an end that is past, too many tokens.
+        ValidationError: the name is empty or too long, no scope, one that the actor may not give, an end that is
+            past, too many tokens.
         Closed: the company is closed.
     """
     if company is not None:
@@ -75,12 +77,19 @@ def _make(
     expires_at: datetime | None,
     scopes: Collection[str] | None,
 ) -> tuple[ApiToken, str]:
-    text = api_auth.new_token()
+    if (scopes is None or ApiToken.Scope.SETTINGS_WRITE in scopes) and not _may_write_settings(actor, company):
+        raise ValidationError(
+            {
+                "scopes": _("Seul un administrateur de toute la société donne la portée « %(scope)s ».")
+                % {"scope": ApiToken.Scope.SETTINGS_WRITE.label}
+            }
+        )
+    text = new_token()
     token = ApiToken(
         name=name.strip(),
         company=company,
         scopes=None if scopes is None else frozenset(scopes),
-        token_hash=api_auth.token_hash(text),
+        token_hash=token_hash(text),
         prefix=text[: ApiToken.SHOWN],
         created_by=actor.user,
         expires_at=expires_at,
@@ -94,12 +103,21 @@ def _make(
     return token, text
 
 
+def _may_write_settings(actor: Actor, company: Company | None) -> bool:
+    """Whether the actor may make a token that can give rights: who has all of them, the platform's team, operators."""
+    if not is_bound(actor):
+        return True
+    mine = Membership.objects.filter(user=actor.user, company=company, role=Role.ADMINISTRATOR, all_shops=True)
+    return mine.exists()
+
+
 @transaction.atomic
 def token_replace(*, token: ApiToken, actor: Actor, expires_at: datetime | None) -> tuple[ApiToken, str]:
     """Make a successor with the same name, company and scopes; the former one ends within OVERLAP.
 
     Raises:
-        ValidationError: the token is revoked or has expired, or was replaced a moment ago.
+        ValidationError: the token is revoked or has expired, or was replaced a moment ago, or does what the actor
+            may not give.
         Closed: its company is closed.
     """
     token = ApiToken.objects.select_for_update(of=("self",)).select_related("company").get(pk=token.pk)
@@ -142,8 +160,78 @@ def token_revoke(*, token: ApiToken, actor: Actor) -> bool:
 
 
 def token_note_use(*, token: ApiToken, now: datetime, ip_address: str | None = None) -> None:
-    """Keep when the token was last used, to the minute, and from where."""
+    """Record when the token was last used, to the minute, and from which address."""
     if token.last_used_at is not None and now - token.last_used_at < USE_NOTED_EVERY:
         return
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
     ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now, last_used_ip=ip_address)
+
+
+TOKEN_SORTS = {"name": "name", "created": "created_at", "expires": "expires_at", "used": "last_used_at"}
+
+
+def api_tokens(company: Company, *, q: str = "", state: str = "") -> QuerySet[ApiToken]:
+    """The tokens that speak for a company.
+
+    Args:
+        q: a part of the name, of the token's beginning or of its maker's identifier or name.
+        state: one of `ApiToken.State`.
+    """
+    tokens = ApiToken.objects.filter(company=company).select_related("created_by")
+    if q:
+        by = Q(created_by__login__icontains=q) | Q(created_by__last_name__icontains=q)
+        tokens = tokens.filter(Q(name__icontains=q) | Q(prefix__icontains=q) | by)
+    return in_state(tokens, state) if state else tokens
+
+
+def in_state(rows: QuerySet[ApiToken], state: str) -> QuerySet[ApiToken]:
+    """Those in one `ApiToken.State`, as the property of a token says it."""
+    now = timezone.now()
+    conditions = {
+        ApiToken.State.REVOKED: Q(revoked_at__isnull=False),
+        ApiToken.State.EXPIRED: Q(revoked_at__isnull=True, expires_at__lte=now),
+        ApiToken.State.REPLACED: Q(revoked_at__isnull=True, expires_at__gt=now, replaced_at__isnull=False),
+        ApiToken.State.EXPIRING: Q(
+            revoked_at__isnull=True, replaced_at__isnull=True, expires_at__gt=now, expires_at__lte=now + ApiToken.SOON
+        ),
+        ApiToken.State.ACTIVE: Q(revoked_at__isnull=True, replaced_at__isnull=True)
+        & (Q(expires_at__isnull=True) | Q(expires_at__gt=now + ApiToken.SOON)),
+    }
+    return rows.filter(conditions[ApiToken.State(state)])
+
+
+TOKEN_HEADER = (
+    "name", "prefix", "scopes", "state", "created_at", "created_by", "expires_at", "last_used_at", "last_used_ip",
+    "revoked_at",
+)  # fmt: skip
+
+
+def token_rows(tokens: QuerySet[ApiToken]) -> Iterator[list[str]]:
+    """Header, then one row a token; of the token itself only its beginning."""
+    yield list(TOKEN_HEADER)
+    for token in tokens.iterator(chunk_size=1000):
+        cells = (
+            token.name,
+            token.prefix,
+            " ".join(token.allowed),
+            token.state,
+            utc(token.created_at),
+            token.created_by.login if token.created_by else "",
+            utc(token.expires_at),
+            utc(token.last_used_at),
+            token.last_used_ip,
+            utc(token.revoked_at),
+        )
+        yield [neutral(cell) for cell in cells]
+
+
+TOKEN_MARK = "bom_"  # noqa: S105 (lets scanners of leaked secrets recognise one)
+
+
+def new_token() -> str:
+    return TOKEN_MARK + secrets.token_urlsafe(32)
+
+
+def token_hash(text: str) -> str:
+    """What is stored of a token: hex SHA-256."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

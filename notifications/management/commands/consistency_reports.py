@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from companies.audit import Actor
-from notifications import consistency_reports
+from notifications.consistency import reports as consistency_reports
 
 BAR = 30
 

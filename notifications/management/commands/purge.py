@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from notifications import purging
+from notifications.privacy import purging
 
 
 class Command(BaseCommand):
@@ -19,5 +19,5 @@ class Command(BaseCommand):
         def progress(name: str, n: int) -> None:
             self.stderr.write(f"{name} {n}")
 
-        found = purging.count() if dry_run else purging.purge(progress=progress)
-        self.stdout.write(" ".join(f"{name}={n}" for name, n in found.items()))
+        counts = purging.count() if dry_run else purging.purge(progress=progress)
+        self.stdout.write(" ".join(f"{name}={n}" for name, n in counts.items()))

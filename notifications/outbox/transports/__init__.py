@@ -1,0 +1,1 @@
+"""The connections to mail servers: routes, the SMTP dialogue, what a transport is given and answers."""
