@@ -75,8 +75,8 @@
     const bar = form.querySelector(".save-bar");
     if (!bar || form.dataset.watched) return;
     form.dataset.watched = "yes";
-    // What only steers a preview is not stored.
-    const state = () => new URLSearchParams([...new FormData(form)].filter(([k]) => !k.startsWith("preview_")).map(([k, v]) => [k, String(v)])).toString();
+    // What only steers a preview is not stored, nor is the identity of the form.
+    const state = () => new URLSearchParams([...new FormData(form)].filter(([k]) => !k.startsWith("preview_") && k !== "submission").map(([k, v]) => [k, String(v)])).toString();
     // A refusal that names no field stands above the form.
     const refused = form.querySelector(".is-invalid, .field-error") || form.closest("main")?.querySelector(".error-summary");
     const first = refused ? null : state();
@@ -125,14 +125,12 @@
     if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
   });
 
-  /* A second click on the button of an operation that is done once would hide the answer to the first. */
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-submit-once]")) return;
-    if (event.target.dataset.sent) { event.preventDefault(); return; }
-    event.target.dataset.sent = "yes";
-  });
-  window.addEventListener("pageshow", () => {
-    for (const form of document.querySelectorAll("[data-submit-once]")) delete form.dataset.sent;
+  /* A form that stays on the page after it had an effect is another form from then on: the server names it. */
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const named = event.detail.xhr?.getResponseHeader("Submission");
+    const sent = event.detail.requestConfig?.parameters?.submission;
+    if (!named || !sent) return;
+    for (const field of document.querySelectorAll("input[name=submission]")) if ([sent].flat().includes(field.value)) field.value = named;
   });
 
   /* A long menu opens where one is. */
@@ -146,10 +144,33 @@
     showCurrent();
   }
 
+  /* A fold that is drawn anew while somebody types stays as it was left. */
+  const unfolded = new Set();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const fold = event.detail.target?.querySelector?.(".effect-toggle");
+    if (fold) unfolded[fold.open ? "add" : "delete"](event.detail.target.id);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const fold = event.detail.target?.querySelector?.(".effect-toggle");
+    if (fold) fold.open = unfolded.has(event.detail.target.id);
+  });
+
   document.addEventListener("htmx:load", (event) => prepare(event.target));
+
+  /* What a link leads to may lie in a fold; not every browser opens it. */
+  const unfoldTarget = () => {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    let opened = false;
+    for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+      if (!fold.open) opened = fold.open = true;
+    }
+    if (opened) target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", unfoldTarget);
 
   const start = () => {
     prepare(document);
+    unfoldTarget();
     document.querySelector("[data-focus-first]")?.focus();
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

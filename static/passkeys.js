@@ -53,6 +53,7 @@
     const problem = form.querySelector("[data-passkey-error]");
     problem.hidden = true;
     button.disabled = true;
+    document.documentElement.classList.add("working");
     try {
       const options = await optionsOf(form);
       const { publicKey } = options.creation_options || options.request_options;
@@ -70,6 +71,7 @@
       // Cancelled, timed out, or the device has none for this site: the browser does not tell them apart.
       problem.textContent = error.name === "InvalidStateError" ? problem.dataset.already : problem.dataset.failed;
       problem.hidden = false;
+      document.documentElement.classList.remove("working");
       button.disabled = false;
       button.focus();
     }

@@ -26,7 +26,9 @@
     menu.className = "row-menu";
     menu.setAttribute("role", "menu");
     menu.setAttribute("aria-label", row.dataset.rowMenu);
-    for (const source of row.querySelectorAll("[data-menu-item]")) {
+    // What a double click does stands first, wherever it is in the row.
+    const sources = [...row.querySelectorAll("[data-menu-item]")].sort((one, other) => ("menuDefault" in other.dataset) - ("menuDefault" in one.dataset));
+    for (const source of sources) {
       const item = document.createElement("button");
       item.type = "button";
       item.setAttribute("role", "menuitem");
