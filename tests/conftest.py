@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +19,59 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from factory.django import DjangoModelFactory
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
+from backoffice.base import ratelimit
 from companies.models import User
+from notifications.timeline.recording import RECORD
+from tests import factories, migrated_copy, quick_flush, slow
+from tests.cast import claire, company, emma, ines, lea, lyon, marc, nice, paris, paul, shop
+from tests.codes import one_step
+from tests.garbage import pytest_collection_finish
+from tests.selection import pytest_collection_modifyitems
+from tests.slow import (
+    pytest_runtest_logreport,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+    pytest_sessionfinish,
+)
 from tests.smtp import SmtpServer
 
+# Hooks and fixtures, found here by their names.
+__all__ = [
+    "claire",
+    "company",
+    "emma",
+    "ines",
+    "lea",
+    "lyon",
+    "marc",
+    "nice",
+    "one_step",
+    "paris",
+    "paul",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_logreport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+    "pytest_sessionfinish",
+    "shop",
+]
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+# How fast values are drawn or an example runs tells of the machine: a busy one fails no test. CI draws the same values
+# of the same test each time; new ones are for developers to find, who are told how to draw what failed again.
+property_settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=IN_CI, print_blob=True
+)
+property_settings.load_profile("suite")
+FACTORIES = [
+    made for made in vars(factories).values() if isinstance(made, type) and issubclass(made, DjangoModelFactory)
+]
+SHOPS_OF_THE_CAST = {"paris", "lyon", "nice"}
 SERVICES = {"rabbitmq": ("127.0.0.1", 5672), "redis": ("127.0.0.1", 6379)}
 
 
@@ -31,6 +80,24 @@ def _absent(reason: str) -> None:
     if IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _emptied_quickly() -> None:
+    quick_flush.install()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """The last that is asked for before the database is made."""
+    migrated_copy.install()
+    slow.database_begins()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """The first that runs once it is made."""
+    slow.database_is_made()
 
 
 @pytest.fixture(autouse=True)
@@ -46,16 +113,53 @@ def _needed_service(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _factories_count_from_the_start(request: pytest.FixtureRequest) -> None:
+    """What a factory numbers says nothing of the tests that ran before: whatever collides does so in every order."""
+    for made in FACTORIES:
+        made.reset_sequence(0, force=True)
+    # Beside shops of the cast, which have the first numbers, others follow behind them.
+    if SHOPS_OF_THE_CAST & set(request.fixturenames):
+        factories.ShopFactory.reset_sequence(len(SHOPS_OF_THE_CAST), force=True)
+
+
+@pytest.fixture(autouse=True)
 def _fresh_cache() -> Iterator[None]:
-    """Rate limits count per test."""
+    """Rate limits count per test, and their windows begin with it: none ends on the way because the hour is full."""
+    began = time.time()
+    ratelimit.allow.__kwdefaults__["clock"] = lambda: 1_800_000_000 + time.time() - began
     yield
     cache.clear()
+
+
+# Where settings are written in every way there is: screens, admin, services, files, the API.
+WRITING_SETTINGS = (
+    "tests/companies/",
+    "tests/shops/",
+    "tests/backoffice/provisioning/",
+    "tests/notifications/rules/",
+    "tests/notifications/api/test_settings_api.py",
+    "tests/http/test_twice.py",
+    "tests/http/test_concurrent",
+)
+
+
+@pytest.fixture(autouse=True)
+def _settings_are_recorded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test did to settings, the record of them says what they are."""
+    written = str(request.path.relative_to(django_settings.BASE_DIR)).startswith(WRITING_SETTINGS)
+    if not written or not request.node.get_closest_marker("django_db"):
+        yield
+        return
+    request.getfixturevalue("db")
+    yield
+    if not connection.needs_rollback:
+        assert RECORD.is_whole(connection), "a setting changed past the record"
 
 
 @pytest.fixture
 def standard_prices(db: None) -> None:
     """The price list that the migrations give; a test with real transactions before may have flushed it."""
-    from shops.billing.models import PriceList
+    from shops.models import PriceList
 
     if not PriceList.objects.filter(is_default=True).exists():
         import_module("shops.migrations.0005_billing").add_default_prices(apps, None)
@@ -98,13 +202,15 @@ def process_env(transactional_db: None) -> dict[str, str]:
 
     Add to it what the process needs besides, EMAIL_URL for example.
     """
-    found = connection.settings_dict
+    database = connection.settings_dict
     if connection.vendor == "sqlite":
         # Four slashes: an absolute path.
-        url = "sqlite:///" + str(Path(found["NAME"]).resolve())
+        url = "sqlite:///" + str(Path(database["NAME"]).resolve())
     else:
-        host = found["HOST"] or "127.0.0.1"
-        url = f"postgres://{found['USER']}:{found['PASSWORD']}@{host}:{found['PORT'] or 5432}/{found['NAME']}"
+        host = database["HOST"] or "127.0.0.1"
+        url = (
+            f"postgres://{database['USER']}:{database['PASSWORD']}@{host}:{database['PORT'] or 5432}/{database['NAME']}"
+        )
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "backoffice.settings",
@@ -148,16 +254,21 @@ def start_process(process_env: dict[str, str]) -> Iterator[Callable[..., subproc
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    executable = shutil.which("chromium")
+    # TEST_BROWSER=chromium-headless-shell is the same engine without windows: less than half the work for a page.
+    name = os.environ.get("TEST_BROWSER", "chromium")
+    executable = shutil.which(name)
     if executable is None:
-        _absent("chromium is not installed (apt-get install chromium)")
+        _absent(f"{name} is not installed (apt-get install {name})")
     from playwright.sync_api import sync_playwright
+
+    from tests import browsing
 
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     # The loop of Playwright makes the ORM believe it is called from asynchronous code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     try:
         with sync_playwright() as playwright:
+            browsing.install()
             chromium = playwright.chromium.launch(
                 executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
             )
@@ -174,7 +285,6 @@ def browser_context(browser: Any, live_server: Any) -> Iterator[Any]:
     context = browser.new_context(
         base_url=live_server.url, viewport={"width": 1280, "height": 900}, locale="fr-FR", timezone_id="Europe/Paris"
     )
-    context.set_default_timeout(10_000)
     yield context
     context.close()
 

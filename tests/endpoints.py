@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.waiting import PATIENCE
+
 
 @dataclass(frozen=True)
 class Request:
@@ -69,6 +71,11 @@ class Endpoint:
         self.behaviours[path] = behaviour
         return self.url(path)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody is connected: whatever was on its way has come."""
+        return all(writer.is_closing() for writer in list(self._writers))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         number = self.accepted
@@ -108,7 +115,7 @@ class Endpoint:
 
         self._thread = threading.Thread(target=run, name="endpoint", daemon=True)
         self._thread.start()
-        assert ready.wait(10), "the endpoint of the test did not start"
+        assert ready.wait(PATIENCE), "the endpoint of the test did not start"
         return self
 
     async def _hang_up(self) -> None:
@@ -125,7 +132,7 @@ class Endpoint:
     def __exit__(self, *_exc: Any) -> None:
         self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
 
 async def _read(reader: asyncio.StreamReader, connection: int) -> Request:

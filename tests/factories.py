@@ -12,14 +12,21 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from backoffice.text import addresses
 from companies.models import Company, Contact, Membership, MembershipShop, Role, SftpAccount, User
-from notifications import addresses
-from notifications.models import ApiToken, Delivery, Event, Message, NotificationRule
-from shops.billing.models import BillingDocument
-from shops.dataforms import content as data_form_content
-from shops.dataforms.models import DataCollectionForm, DataFormAnswer, DataFormVersion
-from shops.models import Contract, Shop, ShopKey
-from shops.orders.models import PaymentOrder, end_of_day
+from notifications.models import ApiToken, Delivery, Event, MailRemark, Message, NotificationRule
+from shops import dataform_content as data_form_content
+from shops.models import (
+    BillingDocument,
+    Contract,
+    DataCollectionForm,
+    DataFormAnswer,
+    DataFormVersion,
+    PaymentOrder,
+    Shop,
+    ShopKey,
+    end_of_day,
+)
 
 PASSWORD = "une-phrase-de-passe-2026"
 
@@ -75,7 +82,8 @@ class BillingDocumentFactory(DjangoModelFactory[BillingDocument]):
     shop = factory.SubFactory(ShopFactory)
     company = factory.LazyAttribute(lambda document: document.shop.company)
     source = BillingDocument.Source.EVENTS
-    number = factory.Sequence(lambda n: f"F2026-{n + 1:06d}")
+    # Of a year in which the product issues nothing: its own series never meets these.
+    number = factory.Sequence(lambda n: f"F2001-{n + 1:06d}")
     period_start = date(2026, 10, 1)
     period_end = date(2026, 10, 31)
     language = "fr"
@@ -321,6 +329,21 @@ class DeliveryFactory(DjangoModelFactory[Delivery]):
     normalised_address = factory.LazyAttribute(lambda delivery: addresses.normalise(delivery.address))
     to_addresses = factory.LazyAttribute(lambda delivery: [delivery.address])
     dedupe_key = factory.Sequence(lambda n: f"factory-{n}")
+
+
+class MailRemarkFactory(DjangoModelFactory[MailRemark]):
+    """An open remark of a reader about the mail of a shop that opened."""
+
+    class Meta:
+        model = MailRemark
+
+    shop = factory.SubFactory(ShopFactory)
+    company = factory.LazyAttribute(lambda remark: remark.shop.company)
+    notification = "shop_created"
+    source = "shop_manager"
+    address = factory.Sequence(lambda n: f"lecteur{n}@lumiere.example")
+    normalised_address = factory.LazyAttribute(lambda remark: addresses.normalise(remark.address))
+    line_key = factory.Sequence(lambda n: f"{n:064x}")
 
 
 class ApiTokenFactory(DjangoModelFactory[ApiToken]):

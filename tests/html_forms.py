@@ -11,10 +11,12 @@ class Form:
 
     Attributes:
         values: name → values in the order of the page; boxes only where ticked, buttons never.
+        texts: the names of what is text, typed or hidden: no boxes, no lists to choose from.
     """
 
     action: str = ""
     values: dict[str, list[str]] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
 
     def sent(self, **changes: Any) -> dict[str, list[str]]:
         """What leaves when some of it is typed over; None takes a value away."""
@@ -55,8 +57,10 @@ class _Reader(HTMLParser):
                     self._add(name, given.get("value", "on"))
             elif kind not in ("submit", "button", "file", "image"):
                 self._add(name, given.get("value", ""))
+                self._form.texts.add(name)
         elif tag == "textarea" and "disabled" not in given:
             self._text, self._content = name, ""
+            self._form.texts.add(name)
         elif tag == "select" and "disabled" not in given:
             self._select, self._chosen, self._first, self._many = name, [], None, "multiple" in given
         elif tag == "option" and self._select:
@@ -95,6 +99,6 @@ def forms_in(response: Any) -> list[Form]:
 
 def form_with(response: Any, name: str, action: str = "") -> Form:
     """The form of a page that has a field of this name and, if asked, this address."""
-    found = [form for form in forms_in(response) if name in form.values and (not action or form.action == action)]
-    assert found, f"no form with {name} on the page"
-    return found[0]
+    forms = [form for form in forms_in(response) if name in form.values and (not action or form.action == action)]
+    assert forms, f"no form with {name} on the page"
+    return forms[0]

@@ -22,15 +22,19 @@ os.environ.update(
     MFA_REQUIRED="false",
     IPN_ALLOW_PRIVATE_NETWORKS="false",
     IPN_TIMEOUT="10",
+    IPN_SOURCE_ADDRESSES="",
+    METRICS_TOKEN="",
     TRUSTED_PROXY_COUNT="0",
     PLATFORM_NAME="Back Office Marchand",
     LOG_LEVEL="ERROR",
+    OTEL_EXPORTER_OTLP_ENDPOINT="",
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="",
 )
 # A developer's .env may point at data that matters; tests only go where the shell says.
 os.environ.setdefault("DATABASE_URL", "sqlite:///var/backoffice.sqlite3")
 
 from backoffice.settings import *  # noqa: F403
-from backoffice.settings import DATABASES
+from backoffice.settings import DATABASES, MIDDLEWARE
 
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -39,6 +43,22 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database["TEST"] = {"NAME": "test_" + Path(os.environ.get("TEST_DB", "backoffice")).stem.replace("-", "_")}
     _database["CONN_MAX_AGE"] = 0
+    # A test database need not survive a power cut here either.
+    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": "-c synchronous_commit=off"}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "backoffice.base.private_cache.key",
+    },
+    "progress": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "progress",
+        "KEY_FUNCTION": "backoffice.base.private_cache.key",
+    },
+}
+MIDDLEWARE = [
+    "tests.static_files.StaticFilesOnce" if name == "whitenoise.middleware.WhiteNoiseMiddleware" else name
+    for name in MIDDLEWARE
+]

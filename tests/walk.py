@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
@@ -16,18 +17,38 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData
 
+from backoffice.text.addresses import normalise
 from companies import links
 from companies.audit import Actor, record
 from companies.models import AuditEntry, Company, Membership, Role, Session, SftpAccount, User
-from notifications import incidents, newsletters
-from notifications.addresses import normalise
-from notifications.models import ApiToken, Attachment, Delivery, Event, Incident, Newsletter, NotificationRule
-from notifications.unsubscribing import make_token
-from shops.billing.models import BillingDocument, BillingDraft, PriceList
-from shops.dataforms.models import DataCollectionForm, DataFormVersion
+from notifications.broadcasts import incidents, newsletters
+from notifications.mail import verify_links, why_links
+from notifications.mail.unsubscribing import make_token
+from notifications.models import (
+    AddressHealth,
+    ApiToken,
+    Attachment,
+    Delivery,
+    Event,
+    Hold,
+    Incident,
+    Newsletter,
+    NotificationRule,
+    SavedFilter,
+    SendingLimit,
+)
 from shops.dataforms.selectors import preview_token
-from shops.models import PaymentOrderTemplate, Shop, ShopKey
-from shops.orders.models import PaymentOrder
+from shops.models import (
+    BillingDocument,
+    BillingDraft,
+    DataCollectionForm,
+    DataFormVersion,
+    PaymentOrder,
+    PaymentOrderTemplate,
+    PriceList,
+    Shop,
+    ShopKey,
+)
 from tests.factories import (
     ApiTokenFactory,
     BillingDocumentFactory,
@@ -38,6 +59,7 @@ from tests.factories import (
     DataFormVersionFactory,
     DeliveryFactory,
     EventFactory,
+    MailRemarkFactory,
     NotificationRuleFactory,
     PaymentOrderFactory,
     SftpAccountFactory,
@@ -89,11 +111,19 @@ def a_session() -> uuid.UUID:
 
 
 def _attachment(shop: Shop) -> str:
-    found = DeliveryFactory(event=EventFactory(shop=shop))
+    delivery = DeliveryFactory(event=EventFactory(shop=shop))
     file = Attachment.objects.create(
-        message=found.message, name="a.pdf", content_type="application/pdf", content=b"%PDF", size=4
+        message=delivery.message, name="a.pdf", content_type="application/pdf", content=b"%PDF", size=4
     )
-    return f"journal/{found.pk}/attachments/{file.pk}"
+    return f"journal/{delivery.pk}/attachments/{file.pk}"
+
+
+def _filter(company: Company) -> int:
+    """A filter that somebody else has kept."""
+    kept = SavedFilter.objects.create(
+        company=company, user=UserFactory(company=company), name="Échecs", query="status=dead"
+    )
+    return kept.pk
 
 
 def _order_template(shop: Shop) -> PaymentOrderTemplate:
@@ -108,8 +138,8 @@ def _form(shop: Shop) -> DataCollectionForm:
 
 
 def _live(shop: Shop) -> DataFormVersion:
-    found = DataFormVersion.objects.filter(form__shop=shop, state=DataFormVersion.State.LIVE).first()
-    return found or DataFormVersionFactory(form=_form(shop))
+    live = DataFormVersion.objects.filter(form__shop=shop, state=DataFormVersion.State.LIVE).first()
+    return live or DataFormVersionFactory(form=_form(shop))
 
 
 def _key(shop: Shop) -> ShopKey:
@@ -127,18 +157,28 @@ def makers_of(company: Company, shop: Shop) -> dict[str, Callable[[], str]]:
         "api-tokens/<int:key>": lambda: f"api-tokens/{ApiTokenFactory(company=company).pk}",
         "sessions/<uuid:key>": lambda: f"sessions/{a_session()}",
         "history/<int:key>": lambda: f"history/{_entry(shop).pk}",
+        "filters/<int:key>": lambda: f"filters/{_filter(company)}",
         "journal/<uuid:key>": lambda: f"journal/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "payment-orders/<uuid:key>": lambda: f"payment-orders/{PaymentOrderFactory(shop=shop).pk}",
         "orders/<str:token>": lambda: f"orders/{PaymentOrderFactory(shop=shop).token}",
         "answers/<uuid:key>": lambda: f"answers/{DataFormAnswerFactory(version=_live(shop)).pk}",
         "forms/<str:token>": lambda: f"forms/{_live(shop).form.token}",
+        "addresses/replace/": lambda: f"addresses/replace/?{urlencode({'address': _manager(company)})}",
+        "addresses/undo/<str:token>": lambda: "addresses/undo/aucun",
+        "bounces/<slug:provider>": lambda: "bounces/sendgrid",
+        "verify/<str:token>": lambda: f"verify/{_verify_token(shop)}",
+        "why/<str:token>": lambda: f"why/{why_links.make_token(DeliveryFactory(event=EventFactory(shop=shop)).pk)}",
+        "coverage/company/<slug:notification>": lambda: "coverage/company/platform_incident",
+        "<str:site_id>/<slug:notification>": lambda: f"{shop.site_id}/ipn_failure",
+        "remarks/<int:key>": lambda: f"remarks/{MailRemarkFactory(shop=shop).pk}",
         "<str:signed>": lambda: preview_token(_form(shop)),
         "<str:token>": lambda: _unsubscribing(company),
+        "help/<slug:name>": lambda: "help/journal",
         "contracts/<int:key>": lambda: f"contracts/{ContractFactory(shop=shop).pk}",
         "authentication/<int:key>": lambda: f"authentication/{ContractFactory(shop=shop).pk}",
         "keys/<slug:name>": lambda: f"keys/{_key(shop).kind}",
         "<str:site_id>/<int:key>": lambda: f"{shop.site_id}/{_order_template(shop).pk}",
-        "<uuid:draft>/<slug:step>": lambda: f"{uuid.uuid4()}/type",
+        "<uuid:draft>/<slug:step>": lambda: f"{uuid.uuid4()}/events",
         "replays/<uuid:run>": lambda: f"replays/{_run(shop)}",
         "tests/<uuid:run>": lambda: f"tests/{_run(shop, is_test=True)}",
         "<str:site_id>": lambda: shop.site_id,
@@ -147,9 +187,17 @@ def makers_of(company: Company, shop: Shop) -> dict[str, Callable[[], str]]:
     }
 
 
-def _unsubscribing(company: Company) -> str:
+def _verify_token(shop: Shop) -> str:
+    return verify_links.url(DeliveryFactory(event=EventFactory(shop=shop))).rstrip("/").rsplit("/", 1)[1]
+
+
+def _manager(company: Company) -> str:
     assert company.manager_contact
-    return make_token(company.pk, normalise(company.manager_contact.email))
+    return company.manager_contact.email
+
+
+def _unsubscribing(company: Company) -> str:
+    return make_token(company.pk, normalise(_manager(company)))
 
 
 # --- Pages that belong to no company --------------------------------------------------------------
@@ -159,12 +207,12 @@ def a_passkey(user: User) -> Authenticator:
     """A passkey as a device would have registered it; nobody has its private half."""
     public = ES256({1: 2, 3: -7, -1: 1, -2: b"x" * 32, -3: b"y" * 32})
     credential = AttestedCredentialData.create(bytes(16), uuid.uuid4().bytes, public)
-    found = AuthenticatorData.create(hashlib.sha256(b"localhost").digest(), 0x45, 0, credential)
+    authenticator = AuthenticatorData.create(hashlib.sha256(b"localhost").digest(), 0x45, 0, credential)
     answer = {
         "clientDataJSON": websafe_encode(
             b'{"type": "webauthn.create", "challenge": "YQ", "origin": "http://localhost"}'
         ),
-        "attestationObject": websafe_encode(AttestationObject.create("none", found, {})),
+        "attestationObject": websafe_encode(AttestationObject.create("none", authenticator, {})),
     }
     key = websafe_encode(credential.credential_id)
     data = {"id": key, "rawId": key, "type": "public-key", "response": answer}
@@ -239,6 +287,10 @@ def _draft(shop: Shop) -> BillingDraft:
     )
 
 
+def _mailed_file(shop: Shop) -> str:
+    return _attachment(shop).replace("journal/", "delivery/").replace("/attachments/", "/files/")
+
+
 def objects_of_the_admin(shop: Shop) -> dict[type[Any], Callable[[], Any]]:
     """One object of each model that the Django admin shows."""
     company = shop.company
@@ -259,6 +311,9 @@ def objects_of_the_admin(shop: Shop) -> dict[type[Any], Callable[[], Any]]:
         Event: lambda: DeliveryFactory(event=EventFactory(shop=shop)).event,
         Delivery: lambda: DeliveryFactory(event=EventFactory(shop=shop)),
         ApiToken: lambda: ApiTokenFactory(),
+        AddressHealth: lambda: AddressHealth.objects.create(
+            company=company, normalised_address=f"{uuid.uuid4().hex[:8]}@lumiere.example"
+        ),
         Newsletter: a_newsletter,
         Incident: an_incident,
     }
@@ -279,10 +334,19 @@ def admin_makers(shop: Shop) -> dict[str, Callable[[], str]]:
         **dict([newsletter("progress", sent=True), newsletter("pause", sent=True), newsletter("resume", sent=True)]),
         **dict([newsletter("cancel", sent=True)]),
         "newsletter/<int:key>": lambda: f"newsletter/{a_newsletter().pk}",
+        "sending/<int:key>": lambda: (
+            f"sending/{Hold.objects.create(reason=uuid.uuid4().hex, company=CompanyFactory()).pk}"
+        ),
+        "sending/limits/<int:key>": lambda: (
+            f"sending/limits/{SendingLimit.objects.create(name=f'{uuid.uuid4().hex[:8]}.example', per_minute=5).pk}"
+        ),
+        "atelier/<str:key>": lambda: "atelier/shop_created-shop.created",
         "<str:language>": lambda: "fr",
         "user/<int:key>/view-as": lambda: f"user/{UserFactory(company=shop.company).pk}/view-as",
         "drafts/<uuid:key>": lambda: f"drafts/{_draft(shop).pk}",
         "billingdocument/<uuid:key>": lambda: f"billingdocument/{BillingDocumentFactory(shop=shop).pk}",
+        "delivery/<uuid:key>/files/<int:number>": lambda: _mailed_file(shop),
+        "delivery/<uuid:key>": lambda: f"delivery/{DeliveryFactory(event=EventFactory(shop=shop)).pk}",
         "^(?P<app_label>auth|companies|notifications|shops)/$": lambda: "companies/",
         "r/<path:content_type_id>/<path:object_id>": lambda: "r/1/1",
         "(?P<url>.*)$": lambda: "nothing-here/",
@@ -299,16 +363,16 @@ def state_makers(company: Company) -> dict[str, Callable[[], str]]:
         return UserFactory(company=company, **fields)
 
     def invited() -> User:
-        found = user()
-        found.set_unusable_password()
-        found.save()
-        return found
+        invited = user()
+        invited.set_unusable_password()
+        invited.save()
+        return invited
 
     def guest() -> User:
         """Managed by another company, with a look at this one."""
-        found = UserFactory(company=CompanyFactory())
-        Membership.objects.create(user=found, company=company, role=Role.VIEWER)
-        return found
+        visitor = UserFactory(company=CompanyFactory())
+        Membership.objects.create(user=visitor, company=company, role=Role.VIEWER)
+        return visitor
 
     return {
         "users/<int:key>/invite": lambda: f"users/{invited().pk}/invite",

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from companies.models import AuditEntry, Company, Contact, Membership, User
+from notifications import tokens as api_auth
 from notifications.models import ApiToken, Delivery, Event, NotificationRule
-from notifications.tokens import api_auth
 from shops.models import Shop
 from tests import factories
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def staff(client_for: Callable[[User], Client]) -> Client:
-    return client_for(factories.StaffFactory(email="equipe@backoffice.example"))
+    return client_for(factories.StaffFactory(email="equipe@backoffice.example"), fresh=True)
 
 
 def model_pages(page: str) -> list[str]:
@@ -193,6 +193,7 @@ def test_every_list_and_every_add_page_opens(staff: Client):
             assert staff.get(reverse(name), {"q": "lumiere"}).status_code == 200, name
     read_only = {
         "notifications_event",
+        "notifications_addresshealth",
         "notifications_delivery",
         "companies_auditentry",
         "shops_paymentorder",
@@ -252,6 +253,7 @@ def rule_data(rule: NotificationRule, **changes: Any) -> dict[str, Any]:
     return {
         "type": rule.type,
         "label": rule.label,
+        "digest": rule.digest,
         "enabled": "on",
         "triggers": ["payment.accepted"],
         "conditions": "[]",

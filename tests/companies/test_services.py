@@ -10,7 +10,8 @@ from django.utils.functional import SimpleLazyObject
 from companies import links, services
 from companies.audit import MASK, Actor, StaleVersion
 from companies.models import AuditEntry, Company, Contact, Membership, Role, User
-from notifications.emails import LINK_MARK
+from companies.team import services as team_services
+from notifications.mail.emails import LINK_MARK
 from notifications.models import Delivery, Event
 from tests.factories import CompanyFactory, SftpAccountFactory, UserFactory
 
@@ -19,8 +20,9 @@ ACTOR = Actor("Claire Morel")
 
 
 def make_user(company: Company, **fields: Any) -> User:
-    given = {"login": "hugo", "email": "hugo@agence.example", "role": Role.ADMINISTRATOR, **fields}
-    return services.user_create(company=company, actor=ACTOR, **given)
+    given = {"login": "hugo", "email": "hugo@agence.example", **fields}
+    rights = team_services.Rights(role=Role.ADMINISTRATOR)
+    return team_services.user_create(company=company, actor=ACTOR, rights=rights, **given)
 
 
 def queued(notification: str) -> list[str]:
@@ -44,9 +46,9 @@ def test_saving_what_is_already_there_writes_nothing() -> None:
 def test_a_writer_who_saw_an_older_version_is_told_and_nothing_is_overwritten() -> None:
     company = CompanyFactory(language="fr")
     seen = company.version
-    services.company_update(company=company, actor=ACTOR, version=seen, language="en")
+    services.company_update(company=company, actor=ACTOR, seen=seen, language="en")
     with pytest.raises(StaleVersion):
-        services.company_update(company=company, actor=ACTOR, version=seen, time_zone="Europe/Brussels")
+        services.company_update(company=company, actor=ACTOR, seen=seen, time_zone="Europe/Brussels")
     assert Company.objects.get().time_zone == "Europe/Paris"
 
 
@@ -86,21 +88,21 @@ def test_a_new_user_is_mailed_an_identifier_and_a_place_for_a_link_but_no_passwo
 
 def test_the_former_address_is_told_when_an_account_moves() -> None:
     user = make_user(CompanyFactory())
-    services.user_update(user=user, actor=ACTOR, email="hugo@ailleurs.example")
+    team_services.user_update(user=user, actor=ACTOR, email="hugo@ailleurs.example")
     assert queued("account_security") == ["hugo@agence.example"]
     assert "hugo@ailleurs.example" in queued("user_account")
 
 
 def test_another_spelling_of_the_same_address_is_no_move() -> None:
     user = make_user(CompanyFactory())
-    services.user_update(user=user, actor=ACTOR, email="Hugo@Agence.example")
+    team_services.user_update(user=user, actor=ACTOR, email="Hugo@Agence.example")
     assert queued("account_security") == []
 
 
 def test_a_language_is_changed_without_a_mail() -> None:
     user = make_user(CompanyFactory(), language="fr")
     before = Event.objects.count()
-    assert services.user_update(user=user, actor=ACTOR, language="en") == {"language": ["fr", "en"]}
+    assert team_services.user_update(user=user, actor=ACTOR, language="en") == {"language": ["fr", "en"]}
     assert Event.objects.count() == before
 
 
@@ -108,9 +110,9 @@ def test_the_last_administrator_can_be_neither_disabled_nor_demoted() -> None:
     company = CompanyFactory()
     only = make_user(company)
     actor = Actor("Claire", user=only)
-    for change in ({"is_active": False}, {"role": Role.VIEWER}):
+    for change in ({"is_active": False}, {"rights": team_services.Rights(role=Role.VIEWER)}):
         with pytest.raises(ValidationError):
-            services.user_update(user=User.objects.get(pk=only.pk), actor=actor, **change)
+            team_services.user_update(user=User.objects.get(pk=only.pk), actor=actor, **change)
     assert User.objects.get(pk=only.pk).is_active
     assert Membership.objects.get(user=only).role == Role.ADMINISTRATOR
 
@@ -118,20 +120,20 @@ def test_the_last_administrator_can_be_neither_disabled_nor_demoted() -> None:
 def test_a_weak_password_is_refused_by_name_of_the_field() -> None:
     user = make_user(CompanyFactory())
     with pytest.raises(ValidationError) as caught:
-        services.user_set_password(user=user, password="court", actor=ACTOR)
+        team_services.user_set_password(user=user, password="court", actor=ACTOR)
     assert "password" in caught.value.message_dict
 
 
 def test_a_changed_password_is_told_and_masked_in_the_history() -> None:
     user = make_user(CompanyFactory(), password="une-longue-phrase-secrete")
-    services.user_set_password(user=user, password="une-autre-phrase-secrete", actor=ACTOR)
+    team_services.user_set_password(user=user, password="une-autre-phrase-secrete", actor=ACTOR)
     assert AuditEntry.objects.get(action="user.password_changed").changes == {"password": [MASK, MASK]}
     assert queued("account_security") == ["hugo@agence.example"]
 
 
 def test_the_first_password_of_an_account_is_no_alarm() -> None:
     user = make_user(CompanyFactory())
-    services.user_set_password(user=user, password="une-longue-phrase-secrete", actor=ACTOR)
+    team_services.user_set_password(user=user, password="une-longue-phrase-secrete", actor=ACTOR)
     assert AuditEntry.objects.get(action="user.password_changed").changes == {"password": ["", MASK]}
     assert queued("account_security") == []
 
@@ -139,7 +141,7 @@ def test_the_first_password_of_an_account_is_no_alarm() -> None:
 def test_one_of_two_administrators_can_be_disabled() -> None:
     company = CompanyFactory()
     first, second = make_user(company), make_user(company, login="lea", email="lea@agence.example")
-    services.user_update(user=second, actor=Actor("Hugo", user=first), is_active=False)
+    team_services.user_update(user=second, actor=Actor("Hugo", user=first), is_active=False)
     assert not User.objects.get(pk=second.pk).is_active
 
 
@@ -147,28 +149,28 @@ def test_a_password_link_is_worth_nothing_once_used() -> None:
     user = make_user(CompanyFactory())
     token = links.make_password_link(user).rstrip("/").rpartition("/")[2]
     assert links.user_for_password_token(token) == user
-    services.user_set_password(user=user, password="une-longue-phrase-secrete", actor=ACTOR)
+    team_services.user_set_password(user=user, password="une-longue-phrase-secrete", actor=ACTOR)
     assert links.user_for_password_token(token) is None
 
 
 def test_an_sftp_password_is_revealed_once() -> None:
-    account = services.sftp_account_create(
+    account = team_services.sftp_account_create(
         company=CompanyFactory(), actor=ACTOR, login="depot", email="compta@lumiere.example"
     )
     token = links.make_sftp_link(account).rstrip("/").rpartition("/")[2]
     assert links.sftp_account_for_token(token) == account
-    password = services.sftp_reveal(account=account)
+    password = team_services.sftp_reveal(account=account)
     assert password and len(password) >= 20
-    assert services.sftp_reveal(account=account) is None
+    assert team_services.sftp_reveal(account=account) is None
     assert links.sftp_account_for_token(token) is None
 
 
 def test_no_secret_reaches_the_history() -> None:
     user = make_user(CompanyFactory(), password="une-longue-phrase-secrete")
-    services.user_set_password(user=user, password="une-autre-phrase-secrete", actor=ACTOR)
+    team_services.user_set_password(user=user, password="une-autre-phrase-secrete", actor=ACTOR)
     account = SftpAccountFactory(company=user.company)
-    services.sftp_password_reset(account=account, actor=ACTOR)
-    password = services.sftp_reveal(account=account)
+    team_services.sftp_password_reset(account=account, actor=ACTOR)
+    password = team_services.sftp_reveal(account=account)
     history = json.dumps(list(AuditEntry.objects.values_list("changes", flat=True)), ensure_ascii=False)
     assert MASK in history
     for secret in ("une-longue-phrase-secrete", "une-autre-phrase-secrete", str(password)):
@@ -186,5 +188,5 @@ def test_the_account_of_a_request_can_be_changed_as_it_comes() -> None:
     """The framework hands on a lazy stand-in for the logged-in user."""
     user = UserFactory()
     lazy: Any = SimpleLazyObject(lambda: User.objects.get(pk=user.pk))
-    services.user_update(user=lazy, actor=ACTOR, language="en")
+    team_services.user_update(user=lazy, actor=ACTOR, language="en")
     assert User.objects.get(pk=user.pk).language == "en"

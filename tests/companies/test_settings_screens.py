@@ -7,23 +7,11 @@ import pytest
 from django.test import Client
 
 from companies.models import AuditEntry, Company, Contact, Role, User
-from tests.factories import CompanyFactory, ShopFactory, UserFactory
+from tests.factories import ShopFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 PAGE = "/settings/company/"
-
-
-@pytest.fixture
-def company() -> Company:
-    return CompanyFactory(
-        manager__email="claire@lumiere.example", with_technical=True, technical__email="hugo@agence.example"
-    )
-
-
-@pytest.fixture
-def admin(company: Company) -> User:
-    return UserFactory(company=company, login="claire", email="claire@lumiere.example")
 
 
 def text(response: Any) -> str:
@@ -51,27 +39,27 @@ def form(company: Company, **changed: str) -> dict[str, str]:
     }
 
 
-def test_saving_a_new_manager_address_says_what_moves(client_for: ClientFor, company: Company, admin: User) -> None:
+def test_saving_a_new_manager_address_says_what_moves(client_for: ClientFor, company: Company, claire: User) -> None:
     ShopFactory(company=company)
-    response = client_for(admin).post(PAGE, form(company, **{"manager-email": "eva@lumiere.example"}), follow=True)
+    response = client_for(claire).post(PAGE, form(company, **{"manager-email": "eva@lumiere.example"}), follow=True)
     said = text(response)
     assert "Modifié : Contact gestionnaire." in said
     assert 'notifications vers <a href="/notifications/addresses/?address=eva%40lumiere.example">' in said
     assert "−" in said
     assert company.contacts.get(kind="manager").email == "eva@lumiere.example"
-    assert AuditEntry.objects.get(action="contact.updated").actor == admin
+    assert AuditEntry.objects.get(action="contact.updated").actor == claire
 
 
-def test_saving_nothing_writes_nothing(client_for: ClientFor, company: Company, admin: User) -> None:
-    assert "Rien n'a changé." in text(client_for(admin).post(PAGE, form(company), follow=True))
+def test_saving_nothing_writes_nothing(client_for: ClientFor, company: Company, claire: User) -> None:
+    assert "Rien n'a changé." in text(client_for(claire).post(PAGE, form(company), follow=True))
     assert not AuditEntry.objects.exists()
 
 
 def test_a_bad_incident_address_is_named_and_the_text_kept(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
     typed = "ok@x.example; pas-une-adresse"
-    response = client_for(admin).post(PAGE, form(company, incident_emails=typed))
+    response = client_for(claire).post(PAGE, form(company, incident_emails=typed))
     said = text(response)
     assert "« pas-une-adresse » n'est pas une adresse e-mail" in said
     assert typed in said and 'href="#id_incident_emails"' in said
@@ -80,9 +68,9 @@ def test_a_bad_incident_address_is_named_and_the_text_kept(
 
 
 def test_a_stale_version_is_refused_once_and_keeps_the_text(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
-    client, old = client_for(admin), form(company, language="en")
+    client, old = client_for(claire), form(company, language="en")
     client.post(PAGE, form(company, **{"manager-email": "eva@lumiere.example"}))
     response = client.post(PAGE, old)
     assert "modifiées par quelqu'un d'autre" in text(response)
@@ -92,8 +80,8 @@ def test_a_stale_version_is_refused_once_and_keeps_the_text(
     assert company.language == "fr"
 
 
-def test_the_two_contacts_swap_after_a_confirmation(client_for: ClientFor, company: Company, admin: User) -> None:
-    client = client_for(admin)
+def test_the_two_contacts_swap_after_a_confirmation(client_for: ClientFor, company: Company, claire: User) -> None:
+    client = client_for(claire)
     assert "hugo@agence.example devient Contact gestionnaire" in text(client.get(f"{PAGE}swap/"))
     client.post(f"{PAGE}swap/")
     assert {item.kind: item.email for item in Contact.objects.filter(company=company)} == {
@@ -104,9 +92,9 @@ def test_the_two_contacts_swap_after_a_confirmation(client_for: ClientFor, compa
 
 
 def test_emptying_or_removing_the_technical_contact_deletes_it(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
-    client_for(admin).post(f"{PAGE}technical/remove/")
+    client_for(claire).post(f"{PAGE}technical/remove/")
     assert not company.contacts.filter(kind="technical").exists()
     assert AuditEntry.objects.filter(action="contact.deleted").exists()
 
@@ -120,16 +108,16 @@ def test_a_viewer_reads_but_cannot_post(client_for: ClientFor, company: Company)
         assert client.get(PAGE + path).status_code == 403
 
 
-def test_the_panel_answers_for_the_address_being_typed(client_for: ClientFor, company: Company, admin: User) -> None:
-    answer = text(client_for(admin).get(PAGE, {"preview": "incident", "incident_emails": "astreinte@x.example"}))
+def test_the_panel_answers_for_the_address_being_typed(client_for: ClientFor, company: Company, claire: User) -> None:
+    answer = text(client_for(claire).get(PAGE, {"preview": "incident", "incident_emails": "astreinte@x.example"}))
     assert "Incident sur la plateforme de paiement" in answer and "<html" not in answer
-    assert "n'est pas une adresse" in text(client_for(admin).get(PAGE, {"preview": "manager", "manager-email": "x"}))
+    assert "n'est pas une adresse" in text(client_for(claire).get(PAGE, {"preview": "manager", "manager-email": "x"}))
 
 
 def test_the_history_tells_before_and_after_and_is_searched(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
-    client = client_for(admin)
+    client = client_for(claire)
     client.post(PAGE, form(company, incident_emails="astreinte@x.example"))
     said = text(client.get(f"{PAGE}history/", {"q": "astreinte@x"}))
     assert "E-mail(s) de contact en cas d'incident" in said and "<ins>astreinte@x.example</ins>" in said

@@ -1,4 +1,4 @@
-"""Suspended and closed companies and shops: what they send, show and refuse (DESIGN 4.12)."""
+"""Suspended and closed companies and shops: what they send, show and refuse (docs/rules.md 4.12)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,13 @@ from django.test import Client
 from companies import services, status
 from companies.audit import Actor
 from companies.models import AuditEntry, Company, Role, Status, User
+from companies.team import services as team_services
+from notifications.events.publishing import publish
 from notifications.models import Delivery, NotificationRule
-from notifications.selectors import company_facts, delivery_tables
-from notifications.services import delivery_resend, publish, rule_create, rule_update
+from notifications.outbox.services import delivery_resend
+from notifications.rules.services import rule_create, rule_update
+from notifications.settings_facts import company_facts
+from notifications.tables.compute import delivery_tables
 from shops import services as shop_services
 from shops.models import Shop
 from tests.factories import (
@@ -26,7 +30,7 @@ from tests.factories import (
     StaffFactory,
     UserFactory,
 )
-from tests.project.test_walker import EXPECTED
+from tests.http.test_walker import EXPECTED
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -43,21 +47,6 @@ def client_for(client_for: ClientFor) -> ClientFor:
     return log_in
 
 
-@pytest.fixture
-def company() -> Company:
-    return CompanyFactory(reference="lumiere", name="Lumière", with_technical=True)
-
-
-@pytest.fixture
-def shop(company: Company) -> Shop:
-    return ShopFactory(company=company, site_id="10000001", name="Paris")
-
-
-@pytest.fixture
-def admin(company: Company) -> User:
-    return UserFactory(company=company)
-
-
 def put(obj: Any, state: str, reason: str = "Factures impayées") -> None:
     service = services.company_set_status if isinstance(obj, Company) else shop_services.shop_set_status
     service(
@@ -66,6 +55,8 @@ def put(obj: Any, state: str, reason: str = "Factures impayées") -> None:
             "actor": Actor("Équipe"),
             "state": state,
             "reason": reason,
+            # What it tells its contacts is the matter of test_security_mail.
+            "notify": False,
         }
     )
     obj.refresh_from_db()
@@ -85,7 +76,7 @@ def text(response: Any) -> str:
 @pytest.mark.parametrize("state", INACTIVE)
 @pytest.mark.parametrize("what", ["company", "shop"])
 def test_only_account_and_security_mail_is_sent(
-    company: Company, shop: Shop, admin: User, state: str, what: str
+    company: Company, shop: Shop, claire: User, state: str, what: str
 ) -> None:
     NotificationRuleFactory(shop=shop)
     put(company if what == "company" else shop, state)
@@ -93,41 +84,39 @@ def test_only_account_and_security_mail_is_sent(
     publish(type="shop.created", company=company, shop=shop)
     publish(type="payment.accepted", company=company, shop=shop)
     assert not Delivery.objects.filter(status=Delivery.Status.QUEUED).exists()
-    services.user_update(user=admin, actor=Actor("Équipe"), email="autre@x.example")
-    services.password_reset_request(user=User.objects.get(pk=admin.pk))
+    team_services.user_update(user=claire, actor=Actor("Équipe"), email="autre@x.example")
+    team_services.password_reset_request(user=User.objects.get(pk=claire.pk))
     assert sorted(Delivery.objects.filter(status=Delivery.Status.QUEUED).values_list("notification", flat=True)) == [
         "account_security", "account_security", "user_account",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", INACTIVE)
-def test_the_tables_say_why_nothing_comes(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User, state: str
-) -> None:
-    manager = company.manager_contact
+def test_the_tables_say_why_nothing_comes(client_for: ClientFor, company: Company, shop: Shop, state: str) -> None:
+    manager, administrator = company.manager_contact, UserFactory(company=company)
     assert manager is not None
     put(shop, state)
     tables = {table.email: table for table in delivery_tables(company_facts(company)).addresses}
     assert {line.notification for line in tables[manager.email].receives} == {"consistency_report", "newsletter"}
     put(company, state)
-    page = text(client_for(admin).get("/notifications/addresses/", {"address": manager.email}))
+    page = text(client_for(administrator).get("/notifications/addresses/", {"address": manager.email}))
     assert {"suspended": "suspendue", "closed": "fermée"}[state] in page
     tables = {
         table.email: table for table in delivery_tables(company_facts(Company.objects.get(pk=company.pk))).addresses
     }
     assert tables[manager.email].receives == [] and tables[manager.email].why_not
-    assert [line.notification for line in tables[admin.email].receives] == ["user_account"]
+    assert [line.notification for line in tables[administrator.email].receives] == ["user_account"]
 
 
 @pytest.mark.parametrize("state", INACTIVE)
 def test_nothing_is_resent_by_hand(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User, state: str
+    client_for: ClientFor, company: Company, shop: Shop, claire: User, state: str
 ) -> None:
     sent = DeliveryFactory(event=EventFactory(shop=shop), status=Delivery.Status.SENT)
     put(shop, state)
     with pytest.raises(ValidationError, match="suspendue ou fermée"):
         delivery_resend(delivery=Delivery.objects.get(pk=sent.pk), actor=actor_of(StaffFactory()))
-    page = client_for(admin).post(f"/notifications/journal/{sent.pk}/resend/", follow=True)
+    page = client_for(claire).post(f"/notifications/journal/{sent.pk}/resend/", follow=True)
     assert page.status_code == 403 if state == Status.CLOSED else "suspendue ou fermée" in text(page)
     assert Delivery.objects.count() == 1
 
@@ -144,12 +133,12 @@ def changes(
         "contact": lambda actor: services.contact_save(company=company, kind="manager", actor=actor, phone="1"),
         "technical": lambda actor: services.technical_contact_remove(company=company, actor=actor),
         "swap": lambda actor: services.contacts_swap(company=company, actor=actor),
-        "user": lambda actor: services.user_create(company=company, actor=actor, login="n", email="n@x.example"),
-        "rights": lambda actor: services.user_update(user=user, actor=actor, role=Role.MANAGER),
-        "invite": lambda actor: services.user_invite(user=user, actor=actor),
-        "sftp": lambda actor: services.sftp_account_create(company=company, actor=actor, login="n", email="n@x.example"),
-        "sftp email": lambda actor: services.sftp_account_update(account=sftp, actor=actor, email="n@x.example"),
-        "sftp reset": lambda actor: services.sftp_password_reset(account=sftp, actor=actor),
+        "user": lambda actor: team_services.user_create(company=company, actor=actor, login="n", email="n@x.example"),
+        "rights": lambda actor: team_services.user_update(user=user, actor=actor, rights=team_services.Rights(role=Role.MANAGER)),
+        "invite": lambda actor: team_services.user_invite(user=user, actor=actor),
+        "sftp": lambda actor: team_services.sftp_account_create(company=company, actor=actor, login="n", email="n@x.example"),
+        "sftp email": lambda actor: team_services.sftp_account_update(account=sftp, actor=actor, email="n@x.example"),
+        "sftp reset": lambda actor: team_services.sftp_password_reset(account=sftp, actor=actor),
         "new shop": lambda actor: shop_services.shop_create(company=company, actor=actor, site_id="10000009", name="N"),
         "shop": lambda actor: shop_services.shop_update(shop=shop, actor=actor, name="Autre"),
         "contract": lambda actor: shop_services.contract_save(shop=shop, actor=actor, number="1", network="CB"),
@@ -168,7 +157,7 @@ OF_A_SHOP = {"shop", "contract", "key", "new rule", "rule"}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_services_refuse_changes_in_a_closed_company_and_take_them_in_a_suspended_one(
-    company: Company, shop: Shop, admin: User, name: str
+    company: Company, shop: Shop, claire: User, name: str
 ) -> None:
     user = UserFactory(company=company, role=Role.VIEWER)
     user.set_unusable_password()
@@ -186,17 +175,17 @@ def test_services_refuse_changes_in_a_closed_company_and_take_them_in_a_suspende
     assert set(changes(company, shop, user, rule, sftp)) == set(NAMES)
     put(company, Status.CLOSED)
     before = AuditEntry.objects.count()
-    with pytest.raises(status.Closed, match="Lumière est fermée"):
-        run(actor_of(admin))
+    with pytest.raises(status.Closed, match="Maison Lumière est fermée"):
+        run(actor_of(claire))
     put(company, Status.ACTIVE)
     put(shop, Status.CLOSED)
     if name in OF_A_SHOP:
-        with pytest.raises(status.Closed, match="Paris est fermée"):
-            run(actor_of(admin))
+        with pytest.raises(status.Closed, match="Lumière Paris est fermée"):
+            run(actor_of(claire))
     assert AuditEntry.objects.count() == before + 2
     put(shop, Status.SUSPENDED)
     put(company, Status.SUSPENDED)
-    run(actor_of(admin))
+    run(actor_of(claire))
 
 
 def test_the_team_and_commands_still_write_in_a_closed_company(company: Company) -> None:
@@ -207,24 +196,25 @@ def test_the_team_and_commands_still_write_in_a_closed_company(company: Company)
 
 
 def test_accounts_of_a_closed_company_can_still_be_disabled_and_reset(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
     user = UserFactory(company=company, role=Role.VIEWER)
     put(company, Status.CLOSED)
-    client = client_for(admin)
+    client = client_for(claire)
     client.post(f"/settings/company/users/{user.pk}/reset/")
     client.post(f"/settings/company/users/{user.pk}/disable/")
     user.refresh_from_db()
     assert not user.is_active and not user.has_usable_password()
     page = client.post(f"/settings/company/users/{user.pk}/enable/", follow=True)
-    assert "Lumière est fermée" in text(page)
+    assert "Maison Lumière est fermée" in text(page)
     # One's own account and password are one's own.
-    assert client.post("/account/", {"email": admin.email, "first_name": "Zoé", "language": "fr"}).status_code == 302
+    assert client.post("/account/", {"email": claire.email, "first_name": "Zoé", "language": "fr"}).status_code == 302
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("route", sorted(route for route in EXPECTED if EXPECTED[route][0] == 302))
 def test_no_page_of_a_closed_company_changes_anything(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User, route: str
+    client_for: ClientFor, company: Company, shop: Shop, claire: User, route: str
 ) -> None:
     """Whatever page takes a POST: it is refused, or it writes nothing but what secures an account."""
     user = UserFactory(company=company, role=Role.VIEWER)
@@ -241,7 +231,7 @@ def test_no_page_of_a_closed_company_changes_anything(
         pytest.skip("names an object that this test does not make")
     put(company, Status.CLOSED)
     before = AuditEntry.objects.count()
-    answer = client_for(admin).post("/" + url, {"enabled": "0"})
+    answer = client_for(claire).post("/" + url, {"enabled": "0"})
     written = set(
         AuditEntry.objects.order_by("-pk").values_list("action", flat=True)[: AuditEntry.objects.count() - before]
     )
@@ -256,10 +246,10 @@ def test_no_page_of_a_closed_company_changes_anything(
 
 @pytest.mark.parametrize(("state", "word"), [(Status.SUSPENDED, "suspendue"), (Status.CLOSED, "fermée")])
 def test_every_page_of_the_company_says_it_with_reason_and_whom_to_ask(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User, state: str, word: str
+    client_for: ClientFor, company: Company, shop: Shop, claire: User, state: str, word: str
 ) -> None:
     put(company, state)
-    client = client_for(admin)
+    client = client_for(claire)
     for path in (
         "/",
         "/notifications/addresses/",
@@ -273,26 +263,28 @@ def test_every_page_of_the_company_says_it_with_reason_and_whom_to_ask(
 
 
 def test_the_pages_of_a_closed_shop_say_it_and_others_do_not(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User
+    client_for: ClientFor, company: Company, shop: Shop, claire: User
 ) -> None:
     ShopFactory(company=company, site_id="10000002")
     put(shop, Status.CLOSED)
-    client = client_for(admin)
-    assert "La boutique Paris est fermée" in text(client.get("/settings/shops/10000001/configuration/"))
-    assert "La boutique Paris est fermée" in text(client.get("/settings/notification-rules/", {"shop": "10000001"}))
+    client = client_for(claire)
+    assert "La boutique Lumière Paris est fermée" in text(client.get("/settings/shops/10000001/configuration/"))
+    assert "La boutique Lumière Paris est fermée" in text(
+        client.get("/settings/notification-rules/", {"shop": "10000001"})
+    )
     assert "est fermée" not in text(client.get("/settings/shops/10000002/configuration/"))
     page = text(client.get("/settings/shops/10000001/configuration/"))
     assert "data-save-bar" not in page and "votre rôle ne permet pas" not in page
     assert "data-save-bar" in text(client.get("/settings/shops/10000002/configuration/"))
     answer = client.post("/settings/shops/10000001/configuration/", {"name": "X"})
-    assert answer.status_code == 403 and "La boutique Paris est fermée" in text(answer)
+    assert answer.status_code == 403 and "La boutique Lumière Paris est fermée" in text(answer)
 
 
 def test_a_closed_company_is_read_and_its_accounts_are_still_looked_after(
-    client_for: ClientFor, company: Company, shop: Shop, admin: User
+    client_for: ClientFor, company: Company, shop: Shop, claire: User
 ) -> None:
     put(company, Status.CLOSED)
-    client = client_for(admin)
+    client = client_for(claire)
     page = text(client.get("/settings/company/"))
     assert "data-save-bar" not in page and "votre rôle ne permet pas" not in page
     assert client.get("/settings/company/users/").status_code == 200
@@ -311,11 +303,11 @@ def test_a_state_needs_a_reason_and_is_written_once(company: Company) -> None:
 
 
 def test_a_form_opened_before_a_switch_is_not_saved_elsewhere(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
     other = CompanyFactory(reference="autre", name="Autre SARL")
-    MembershipFactory(user=admin, company=other)
-    client = client_for(admin)
+    MembershipFactory(user=claire, company=other)
+    client = client_for(claire)
     response = client.post("/company/", {"company": str(other.pk)}, follow=True)
     assert "Vous travaillez maintenant pour Autre SARL" in text(response)
     page = client.post(
@@ -327,14 +319,14 @@ def test_a_form_opened_before_a_switch_is_not_saved_elsewhere(
 
 
 def test_a_link_to_a_shop_of_another_of_ones_companies_offers_the_switch(
-    client_for: ClientFor, company: Company, admin: User
+    client_for: ClientFor, company: Company, claire: User
 ) -> None:
     other = CompanyFactory(reference="autre", name="Autre SARL")
     ShopFactory(company=other, site_id="20000001")
     url = "/settings/shops/20000001/configuration/"
-    client = client_for(admin)
+    client = client_for(claire)
     assert client.get(url).status_code == 404
-    MembershipFactory(user=admin, company=other)
+    MembershipFactory(user=claire, company=other)
     page = text(client.get(url))
     assert "Cette page appartient à Autre SARL" in page and f'value="{url}"' in page
     assert client.post(url, {}).status_code == 404
@@ -343,10 +335,10 @@ def test_a_link_to_a_shop_of_another_of_ones_companies_offers_the_switch(
     assert client.get(url).status_code == 200
 
 
-def test_many_companies_are_searched_on_a_page(client_for: ClientFor, company: Company, admin: User) -> None:
+def test_many_companies_are_searched_on_a_page(client_for: ClientFor, company: Company, claire: User) -> None:
     for number in range(12):
-        MembershipFactory(user=admin, company__name=f"Cliente {number:02}", role=Role.VIEWER)
-    client = client_for(admin)
+        MembershipFactory(user=claire, company__name=f"Cliente {number:02}", role=Role.VIEWER)
+    client = client_for(claire)
     assert text(client.get("/")).count('name="company"') == 8
     page = client.get("/companies/", {"q": "Cliente 1"})
     assert [item.company.name for item in page.context["page"]] == ["Cliente 10", "Cliente 11"]

@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import Client
 
 from companies.models import AuditEntry, Membership, Role, User
-from notifications import dispatch
-from notifications.models import Delivery, NotificationRule
+from notifications import settings_facts
+from notifications.models import AddressHealth, Delivery, NotificationRule
+from notifications.tables import effects
+from notifications.worker import loop
 from shops import services
 from shops.models import Shop, ShopKey
 from tests.factories import CompanyFactory, NotificationRuleFactory, ShopFactory, StaffFactory, UserFactory
@@ -22,19 +24,17 @@ ClientFor = Callable[..., Client]
 NEW = "/settings/shops/new/"
 
 
-@pytest.fixture
-def user() -> User:
-    company = CompanyFactory(manager__email="claire@lumiere.example")
-    ShopFactory(company=company, site_id="10000001")
-    return UserFactory(company=company)
+@pytest.fixture(autouse=True)
+def _has_a_shop(paris: Shop) -> None:
+    pass
 
 
 def text(response: Any) -> str:
     return response.content.decode().replace("&#x27;", "'")
 
 
-def test_the_page_shows_the_identifier_that_the_shop_will_have(client_for: ClientFor, user: User) -> None:
-    page = client_for(user).get(NEW)
+def test_the_page_shows_the_identifier_that_the_shop_will_have(client_for: ClientFor, claire: User) -> None:
+    page = client_for(claire).get(NEW)
     assert f"<strong>{page.context['form']['site_id'].value().partition(':')[0]}</strong>" in text(page)
 
 
@@ -53,28 +53,28 @@ def filled(client: Client, **changed: str) -> dict[str, str]:
 
 
 def test_a_shop_is_opened_with_rules_key_and_contracts_and_shows_what_is_left(
-    client_for: ClientFor, user: User
+    client_for: ClientFor, claire: User
 ) -> None:
-    client = client_for(user)
+    client = client_for(claire)
     data = filled(client, url="https://nice.lumiere.example", contracts="5785350 cb\n\n 9412077  SEPA \n")
     proposed = data["site_id"].partition(":")[0]
     assert re.fullmatch(r"[1-9][0-9]{7}", proposed)
     answer = client.post(NEW, data)
     assert answer.headers["Location"] == f"/settings/shops/{proposed}/configuration/"
     shop = Shop.objects.get(site_id=proposed)
-    assert (shop.company, shop.name, shop.manager_email) == (user.company, "Lumière Nice", "")
+    assert (shop.company, shop.name, shop.manager_email) == (claire.company, "Lumière Nice", "")
     assert [(one.number, one.network) for one in shop.contracts.all()] == [("5785350", "CB"), ("9412077", "SEPA")]
-    assert NotificationRule.objects.filter(shop=shop).count() == 19
+    assert NotificationRule.objects.filter(shop=shop).count() == 20
     assert [key.kind for key in ShopKey.objects.filter(shop=shop)] == ["test"]
     said = text(client.get(answer.headers["Location"]))
     assert "La boutique Lumière Nice est créée ; un e-mail l'annonce à claire@lumiere.example." in said
     steps = re.findall(r"<li>\s*<span class=\"status status-(\w+)\">", said.split("steps-title")[-1])
     assert steps == ["ok", "ok", "wait", "wait", "wait", "wait"]
-    assert AuditEntry.objects.get(action="shop.created").actor == user
+    assert AuditEntry.objects.get(action="shop.created").actor == claire
 
 
-def test_a_form_sent_twice_opens_one_shop(client_for: ClientFor, user: User) -> None:
-    client = client_for(user)
+def test_a_form_sent_twice_opens_one_shop(client_for: ClientFor, claire: User) -> None:
+    client = client_for(claire)
     data = filled(client)
     first, second = client.post(NEW, data), client.post(NEW, data)
     assert first.headers["Location"] == second.headers["Location"]
@@ -83,8 +83,8 @@ def test_a_form_sent_twice_opens_one_shop(client_for: ClientFor, user: User) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_sent_twice_at_once_opens_one_shop(client_for: ClientFor, user: User) -> None:
-    clients = [client_for(user) for _number in range(3)]
+def test_a_form_sent_twice_at_once_opens_one_shop(client_for: ClientFor, claire: User) -> None:
+    clients = [client_for(claire) for _number in range(3)]
     data, start, places = filled(clients[0]), threading.Barrier(3), []
 
     def send(client: Client) -> None:
@@ -103,23 +103,23 @@ def test_a_form_sent_twice_at_once_opens_one_shop(client_for: ClientFor, user: U
 
 
 @pytest.mark.parametrize("site_id", ["", "12345678", "12345678:1abc:forged"])
-def test_nobody_chooses_the_identifier(client_for: ClientFor, user: User, site_id: str) -> None:
-    client = client_for(user)
+def test_nobody_chooses_the_identifier(client_for: ClientFor, claire: User, site_id: str) -> None:
+    client = client_for(claire)
     answer = client.post(NEW, filled(client, site_id=site_id))
     assert not Shop.objects.filter(site_id="12345678").exists()
     if answer.status_code == 302:
         assert Shop.objects.filter(name="Lumière Nice").count() == 1
 
 
-def test_an_identifier_signed_for_another_company_is_not_taken(client_for: ClientFor, user: User) -> None:
+def test_an_identifier_signed_for_another_company_is_not_taken(client_for: ClientFor, claire: User) -> None:
     other = filled(client_for(UserFactory()))
-    client = client_for(user)
+    client = client_for(claire)
     client.post(NEW, other)
     assert not Shop.objects.filter(site_id=other["site_id"].partition(":")[0]).exists()
 
 
-def test_an_identifier_taken_meanwhile_is_an_error_beside_a_fresh_one(client_for: ClientFor, user: User) -> None:
-    client = client_for(user)
+def test_an_identifier_taken_meanwhile_is_an_error_beside_a_fresh_one(client_for: ClientFor, claire: User) -> None:
+    client = client_for(claire)
     data = filled(client)
     ShopFactory(site_id=data["site_id"].partition(":")[0])
     answer = client.post(NEW, data)
@@ -143,9 +143,9 @@ def test_an_identifier_taken_meanwhile_is_an_error_beside_a_fresh_one(client_for
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(
-    client_for: ClientFor, user: User, changed: dict[str, str], message: str
+    client_for: ClientFor, claire: User, changed: dict[str, str], message: str
 ) -> None:
-    client = client_for(user)
+    client = client_for(claire)
     said = text(client.post(NEW, filled(client, **changed)))
     assert message in said
     for value in changed.values():
@@ -153,18 +153,18 @@ def test_what_is_wrong_is_named_and_nothing_is_written(
     assert Shop.objects.count() == 1 and not Delivery.objects.exists()
 
 
-def test_only_administrators_open_shops(client_for: ClientFor, user: User) -> None:
+def test_only_administrators_open_shops(client_for: ClientFor, claire: User) -> None:
     for role in (Role.VIEWER, Role.MANAGER):
-        client = client_for(UserFactory(company=user.company, role=role))
+        client = client_for(UserFactory(company=claire.company, role=role))
         assert client.post(NEW, {"name": "x"}).status_code == 403
         assert "Créer une boutique" not in text(client.get("/settings/shops/10000001/configuration/"))
 
 
-def test_a_company_that_is_not_active_opens_none(client_for: ClientFor, user: User) -> None:
-    client = client_for(user)
+def test_a_company_that_is_not_active_opens_none(client_for: ClientFor, claire: User) -> None:
+    client = client_for(claire)
     data = filled(client)
-    assert user.company is not None
-    type(user.company).objects.update(status="suspended")
+    assert claire.company is not None
+    type(claire.company).objects.update(status="suspended")
     assert "elle ne peut pas ouvrir de boutique" in text(client.post(NEW, data))
     assert Shop.objects.count() == 1
 
@@ -183,8 +183,8 @@ def test_an_administrator_of_some_shops_gets_the_new_one_as_well(client_for: Cli
     assert told == {"shops": [mine.site_id, f"{mine.site_id}, {new.site_id}"]}
 
 
-def test_the_panel_answers_for_the_address_with_the_new_shop(client_for: ClientFor, user: User) -> None:
-    client = client_for(user)
+def test_the_panel_answers_for_the_address_with_the_new_shop(client_for: ClientFor, claire: User) -> None:
+    client = client_for(claire)
     said = re.sub("<[^>]+>", "", text(client.get(NEW, {"preview": "manager", "manager_email": "nice@lumiere.example"})))
     assert "nice@lumiere.example" in said
     for line in ("Création de la boutique", "E-mail envoyé au marchand", "Échec d'un appel URL de notification"):
@@ -212,18 +212,18 @@ def test_the_panel_answers_for_the_address_with_the_new_shop(client_for: ClientF
 )
 def test_the_copy_of_the_mail_depends_on_the_address(
     client_for: ClientFor,
-    user: User,
+    claire: User,
     smtp_server: SmtpServer,
     contact: str,
     own: str,
     recipients: list[str],
     cc: str | None,
 ) -> None:
-    assert user.company is not None
-    user.company.contacts.update(email=contact)
-    client = client_for(user)
+    assert claire.company is not None
+    claire.company.contacts.update(email=contact)
+    client = client_for(claire)
     assert client.post(NEW, filled(client, manager_email=own)).status_code == 302
-    dispatch.deliver_until_idle()
+    loop.deliver_until_idle()
     assert sorted(mail.rcpt_tos[0].lower() for mail in smtp_server.received) == recipients
     assert {mail.message["Cc"] for mail in smtp_server.received} == {cc}
     shop = Shop.objects.get(name="Lumière Nice")
@@ -232,13 +232,13 @@ def test_the_copy_of_the_mail_depends_on_the_address(
         assert shop.site_id in mail.text and f"/settings/shops/{shop.site_id}/configuration/" in mail.text
 
 
-def test_staff_get_a_free_identifier_and_announce_the_shop_the_same_way(client_for: ClientFor, user: User) -> None:
+def test_staff_get_a_free_identifier_and_announce_the_shop_the_same_way(client_for: ClientFor, claire: User) -> None:
     staff = client_for(StaffFactory())
     form = staff.get("/admin/shops/shop/add/").context["adminform"].form
     site_id = form.initial["site_id"]
     assert re.fullmatch(r"[1-9][0-9]{7}", site_id)
     data = {
-        "company": str(user.company_id),
+        "company": str(claire.company_id),
         "site_id": site_id,
         "name": "Lumière Nice",
         "url": "",
@@ -254,7 +254,7 @@ def test_staff_get_a_free_identifier_and_announce_the_shop_the_same_way(client_f
         ("nice@lumiere.example", "to"),
         ("claire@lumiere.example", "cc"),
     ]
-    assert NotificationRule.objects.filter(shop__site_id=site_id).count() == 19
+    assert NotificationRule.objects.filter(shop__site_id=site_id).count() == 20
 
 
 def test_drawn_identifiers_avoid_the_taken_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,10 +264,10 @@ def test_drawn_identifiers_avoid_the_taken_ones(monkeypatch: pytest.MonkeyPatch)
     assert services.free_site_id() == "10000005"
 
 
-def test_the_steps_leave_once_everything_is_done(client_for: ClientFor, user: User) -> None:
+def test_the_steps_leave_once_everything_is_done(client_for: ClientFor, claire: User) -> None:
     shop = Shop.objects.get()
     url = f"/settings/shops/{shop.site_id}/configuration/"
-    client = client_for(user)
+    client = client_for(claire)
     assert "Prochaines étapes" in text(client.get(url))
     NotificationRuleFactory(shop=shop, reference="ipn-end", ipn=True)
     shop.contracts.create(number="1", network="CB")
@@ -275,9 +275,9 @@ def test_the_steps_leave_once_everything_is_done(client_for: ClientFor, user: Us
     assert "Prochaines étapes" not in text(client.get(url))
 
 
-def test_the_selector_keeps_the_tab_and_refuses_strangers(client_for: ClientFor, user: User) -> None:
-    ShopFactory(company=user.company, site_id="10000002")
-    client = client_for(user)
+def test_the_selector_keeps_the_tab_and_refuses_strangers(client_for: ClientFor, claire: User) -> None:
+    ShopFactory(company=claire.company, site_id="10000002")
+    client = client_for(claire)
     for tab in ("configuration", "keys", "contracts"):
         answer = client.get("/settings/shops/", {"shop": "10000002", "tab": tab})
         assert answer.headers["Location"] == f"/settings/shops/10000002/{tab}/"
@@ -286,3 +286,41 @@ def test_the_selector_keeps_the_tab_and_refuses_strangers(client_for: ClientFor,
     assert client.get("/settings/shops/", {"shop": ShopFactory().site_id}).status_code == 404
     assert client.get("/settings/shops/keys/").status_code == 200
     assert "/settings/shops/10000002/contracts/" in text(client.get("/settings/shops/contracts/"))
+
+
+# --- What it changes ------------------------------------------------------------------------------
+
+
+def test_the_panel_tells_what_opening_the_shop_does_and_only_of_this_shop(client_for: ClientFor, claire: User) -> None:
+    client = client_for(claire)
+    data = filled(client, manager_email="nice@lumiere.example")
+    panel = client.post(f"{NEW}?part=effect", data, headers={"hx-request": "true"})
+    told = panel.context["effect"]
+    assert "<form" not in text(panel) and not Shop.objects.filter(name="Lumière Nice").exists()
+    step = client.post(NEW, {**data, "show_effect": "1"})
+    assert step.context["effect"] == told and not Shop.objects.filter(name="Lumière Nice").exists()
+    assert 'value="nice@lumiere.example"' in text(step)
+
+    before = settings_facts.company_facts(claire.company, shops=[], accounts=False)
+    client.post(NEW, data)
+    shop = Shop.objects.get(name="Lumière Nice")
+    after = settings_facts.company_facts(claire.company, shops=[shop], accounts=False)
+    assert told == effects.compared(before, after)
+    assert [item.email for item in told.addresses] == ["claire@lumiere.example", "nice@lumiere.example"]
+    assert all(line.shops == ("Lumière Nice",) for item in told.addresses for line in item.gained)
+
+
+def test_a_new_shop_that_would_tell_nobody_asks_first(client_for: ClientFor, claire: User) -> None:
+    AddressHealth.objects.create(company=claire.company, normalised_address="nice@lumiere.example", state="suppressed")
+    client = client_for(claire)
+    data = filled(client, manager_email="nice@lumiere.example")
+    panel = client.post(f"{NEW}?part=effect", data, headers={"hx-request": "true"})
+    assert "Échec d'un appel URL de notification" in text(panel)
+    asked = client.post(NEW, data)
+    assert not Shop.objects.filter(name="Lumière Nice").exists()
+    stamp = re.search(r'name="confirmed_gaps" value="(\w+)"', text(asked))
+    assert stamp and 'value="nice@lumiere.example"' in text(asked)
+    answer = client.post(NEW, {**data, "confirmed_gaps": stamp[1]})
+    shop = Shop.objects.get(name="Lumière Nice")
+    assert answer.headers["Location"] == f"/settings/shops/{shop.site_id}/configuration/"
+    assert AuditEntry.objects.get(action="gap.confirmed").actor == claire

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.db import connection
 
-from backoffice.crypto import DecryptionError
+from backoffice.base.crypto import DecryptionError
 from companies.audit import Actor
 from companies.models import AuditEntry
 from notifications.models import Delivery, NotificationRule
@@ -23,7 +23,7 @@ def test_a_new_shop_has_a_test_key_and_the_documented_rules_and_is_announced() -
     assert [key.kind for key in shop.keys.all()] == ["test"]
     assert len(shop.keys.get().value) == 16
     rules = NotificationRule.objects.filter(shop=shop)
-    assert rules.count() == 19
+    assert rules.count() == 20
     assert set(rules.filter(enabled=True).values_list("reference", flat=True)) == {"ipn-end", "mail-form-error"}
     assert {tuple(rule.recipients) for rule in rules.exclude(type="buyer_email")} == {("@shop_manager",)}
     delivery = Delivery.objects.get()
