@@ -2,7 +2,8 @@
 
 1. The same signed requests, in one run, to the same sink in a process of its own: ours claims from
    the outbox, signs, calls, records an attempt and the new state of each; the bare loop has its
-   bodies ready and records nothing. Both make five calls at a time to each endpoint.
+   bodies ready and records nothing. Both make five calls at a time to each endpoint. Then the same with two
+   processes of ours (`deliver --watch --processes 2`), as a machine of two cores runs them.
 2. The delay of healthy endpoints, from the start of the worker to the answer recorded, with none and
    with 30 % of all endpoints hanging until the time-out.
 """
@@ -10,6 +11,7 @@
 import argparse
 import asyncio
 import cProfile
+import os
 import pstats
 import statistics
 import subprocess
@@ -20,9 +22,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.environment import fresh_database, machine
+from bench.environment import database, fresh_database, machine
+from bench.results import report
+from bench.workers import rate_of_queued, watching
 
 PER_ENDPOINT = 5
+PROCESSES = 2
+GROUP = 200
 
 
 @contextmanager
@@ -71,34 +77,51 @@ def prepare(endpoints: int, port: int) -> list[Any]:
     return rules
 
 
-def accept(rules: list[Any], count: int) -> None:
-    """`count` accepted payments, spread evenly; in few transactions, since accepting is not measured here."""
-    from django.db import transaction
+def accept(rules: list[Any], count: int, start: int = 0) -> None:
+    """`count` accepted payments, spread evenly; in groups, since accepting is not measured here."""
+    from notifications.events.intake import validate_event
+    from notifications.events.publishing import accept_events
 
-    from notifications.services import publish
+    def event(number: int) -> dict[str, Any]:
+        data = {
+            "transaction_id": f"{number % 900_000:06d}",
+            "amount": 1990,
+            "currency": "EUR",
+            "order_id": f"C-{number}",
+        }
+        return {
+            "id": f"evt-{number}",
+            "type": "payment.accepted",
+            "site_id": rules[number % len(rules)].shop.site_id,
+            "mode": "PRODUCTION",
+            "occurred_at": "2026-11-23T10:00:00Z",
+            "data": data,
+        }
 
-    with transaction.atomic():
-        for number in range(count):
-            shop = rules[number % len(rules)].shop
-            publish(
-                type="payment.accepted",
-                company=shop.company,
-                shop=shop,
-                data={"transaction_id": f"{number:06d}", "amount": 1990, "currency": "EUR", "order_id": f"C-{number}"},
-            )
+    for first in range(start, start + count, GROUP):
+        numbers = range(first, min(first + GROUP, start + count))
+        outcomes = accept_events(valid=[validate_event(event(number)) for number in numbers])
+        assert {outcome.status for outcome in outcomes} == {"accepted"}
 
 
 def ours(count: int) -> None:
-    from notifications.dispatch import Tally, deliver_calls
+    from notifications.outbox.tally import Tally
+    from notifications.worker.loop import deliver_calls
 
     tally = Tally()
     deliver_calls(tally)
     assert tally.sent == count, tally
 
 
+def ours_in_processes(count: int) -> float:
+    """Calls a second of several processes, of calls that are queued already."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", "IPN_ALLOW_PRIVATE_NETWORKS": "true"}
+    return rate_of_queued(watching(PROCESSES), PROCESSES, count, "calls", environment)
+
+
 def requests_ready() -> list[tuple[str, bytes, dict[str, str]]]:
     """The requests that ours would make, signed, for the bare loop."""
-    from notifications import calls
+    from notifications.calls import requests as calls
     from notifications.models import Delivery
 
     rows = list(Delivery.objects.filter(channel="ipn").select_related("event", "shop", "rule").order_by("created_at"))
@@ -126,8 +149,8 @@ async def bare(ready: list[tuple[str, bytes, dict[str, str]]]) -> None:
 
 def delays(count: int, endpoints: int, hanging: int) -> list[float]:
     """Seconds until each call to a healthy endpoint was recorded, the worker watching as it does for real."""
-    from notifications import dispatch
     from notifications.models import Attempt, Delivery
+    from notifications.worker import loop
 
     with sink(endpoints, hanging) as port:
         rules = prepare(endpoints, port)
@@ -135,7 +158,7 @@ def delays(count: int, endpoints: int, hanging: int) -> list[float]:
         healthy = {rule.pk for rule in rules[: endpoints - hanging]}
         expected = Delivery.objects.filter(rule__in=healthy).count()
         stop = threading.Event()
-        worker = threading.Thread(target=dispatch.watch, args=(stop.is_set,))
+        worker = threading.Thread(target=loop.watch, args=(stop.is_set,))
         started = time.time()
         worker.start()
         while Delivery.objects.filter(rule__in=healthy, status="sent").count() < expected:
@@ -147,7 +170,7 @@ def delays(count: int, endpoints: int, hanging: int) -> list[float]:
     return found
 
 
-def main(count: int, endpoints: int, profile: bool) -> None:
+def main(count: int, endpoints: int, profile: bool, quick: bool) -> None:
     from django.conf import settings
 
     settings.IPN_ALLOW_PRIVATE_NETWORKS = True
@@ -161,14 +184,25 @@ def main(count: int, endpoints: int, profile: bool) -> None:
             profiler.runcall(ours, count)
             pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
             return
-        rates = {}
+        rates, costs = {}, {}
         for name, work in (("bare aiohttp loop", lambda: asyncio.run(bare(ready))), ("ours", lambda: ours(count))):
             wall, cpu = time.perf_counter(), time.process_time()
             work()
             rates[name] = count / (time.perf_counter() - wall)
-            spent = (time.process_time() - cpu) / count * 1000
-            print(f"  {name:<58} {rates[name]:>8.0f}/s {spent:>8.2f} cpu ms")
-    print(f"  {'ratio ours / bare, aim 0.70':<58} {rates['ours'] / rates['bare aiohttp loop']:>8.2f}")
+            costs[name] = (time.process_time() - cpu) / count * 1000
+            print(f"  {name:<58} {rates[name]:>8.0f}/s {costs[name]:>8.2f} cpu ms")
+        accept(rules, count, start=count)
+        together = ours_in_processes(count)
+        print(f"  {f'ours, {PROCESSES} processes':<58} {together:>8.0f}/s")
+    alone = "bare aiohttp loop"
+    ratios = {
+        "calls, ours / bare aiohttp loop": (rates["ours"] / rates[alone], 0.7),
+        "calls, ours / bare aiohttp loop, processor time": (costs[alone] / costs["ours"], 0.7),
+        f"calls, ours in {PROCESSES} processes / bare aiohttp loop": (together / rates[alone], 0.7),
+    }
+    report(database(), machine(), ratios)
+    if quick:
+        return
     settings.IPN_TIMEOUT = 5.0
     quiet = delays(count // 2, endpoints, 0)
     # As many healthy endpoints as before, with as many calls each; the hanging ones come on top.
@@ -188,6 +222,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--endpoints", type=int, default=20)
     parser.add_argument("--profile", action="store_true", help="show where the time of the database's thread goes")
+    parser.add_argument("--quick", action="store_true", help="without the delays beside hanging endpoints")
     chosen = parser.parse_args()
     with fresh_database():
-        main(chosen.count, chosen.endpoints, chosen.profile)
+        main(chosen.count, chosen.endpoints, chosen.profile, chosen.quick)

@@ -1,22 +1,24 @@
-"""A temporary database, and the framework on it."""
+"""A temporary database, and the framework on it: SQLite, or PostgreSQL with `BENCH_DATABASE_URL`."""
 
 import os
 import platform
 import sqlite3
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 
 @contextmanager
 def fresh_database(**environment: str) -> Iterator[None]:
     """Set the framework up on an empty database with all tables, removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, _database(folder) as url:
         os.environ.update(
             DJANGO_SETTINGS_MODULE="bench.settings",
             # DEBUG only to do without secrets; it is switched off below, as it keeps every query.
             DEBUG="true",
-            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
+            DATABASE_URL=url,
             CELERY_BROKER_URL="",
             EMAIL_URL="",
             LOG_LEVEL="ERROR",
@@ -33,6 +35,29 @@ def fresh_database(**environment: str) -> Iterator[None]:
         call_command("migrate", verbosity=0)
         yield
         connections.close_all()
+
+
+@contextmanager
+def _database(folder: str) -> Iterator[str]:
+    server = os.environ.get("BENCH_DATABASE_URL", "")
+    if not server:
+        yield f"sqlite:///{folder}/bench.sqlite3"
+        return
+    import psycopg
+    from psycopg import sql
+
+    name = f"bench_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def database() -> str:
+    """The database of this run, by its name."""
+    return "PostgreSQL" if os.environ.get("BENCH_DATABASE_URL") else "SQLite"
 
 
 def machine() -> str:

@@ -3,9 +3,12 @@
 Prints its port, then serves until killed. `HELP` answers the count.
 """
 
+import argparse
 import asyncio
 
 TAKEN = 0
+# How long it thinks about each mail.
+SECONDS = 0.0
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -18,6 +21,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         elif verb == b"DATA":
             writer.write(b"354 go on\r\n")
             await reader.readuntil(b"\r\n.\r\n")
+            if SECONDS:
+                await asyncio.sleep(SECONDS)
             TAKEN += 1
             writer.write(b"250 2.0.0 OK queued as S%07d\r\n" % TAKEN)
         elif verb == b"HELP":
@@ -38,4 +43,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    SECONDS = parser.parse_args().seconds
     asyncio.run(main())
