@@ -140,19 +140,20 @@ def claimed(deliveries: Sequence[Delivery], began: float) -> None:
             delivery.claim = context, ended  # type: ignore[attr-defined]
 
 
-def attempted(delivery: Delivery, status: str, number: int, exchange: Exchange, **answer: Any) -> None:
+def attempted(delivery: Delivery, status: str, number: int, exchange: Callable[[], Exchange], **answer: Any) -> None:
     """Note an attempt that is over and recorded.
 
     Args:
         delivery: as it was before the attempt, with its event.
         status: the state that the attempt led to.
         number: which attempt of the delivery it was.
+        exchange: what went over the network, asked for only where traces are on.
         answer: what the other side said: code, reply, its name for the message.
     """
     if not tracing.is_on():
         _note_attempt(delivery, status, number, answer)
         return
-    with tracing.told(_attempt(delivery, status, number, exchange)):
+    with tracing.told(_attempt(delivery, status, number, exchange())):
         _note_attempt(delivery, status, number, answer)
 
 

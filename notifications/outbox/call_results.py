@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -113,7 +114,7 @@ def record(ended: Sequence[Ended], owner: str) -> dict[uuid.UUID, str]:
                 _stop_retries(verdict.delivery)
     for verdict in verdicts if trail.is_kept() else ():
         told = {"code": verdict.http_status, "reply": verdict.code}
-        trail.attempted(verdict.delivery, verdict.status, verdict.row_number, _exchange(verdict), **told)
+        trail.attempted(verdict.delivery, verdict.status, verdict.row_number, partial(_exchange, verdict), **told)
     return {verdict.delivery.pk: verdict.status for verdict in verdicts}
 
 

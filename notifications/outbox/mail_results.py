@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -101,8 +102,8 @@ def record(ended: Sequence[MailEnded], owner: str) -> dict[uuid.UUID, str]:
         for item, number in made:
             result, delivery = item.result, item.delivery
             told = {"code": result.code, "reply": result.reply, "queue_id": result.queue_id}
-            exchange = _exchange(item)
-            trail.attempted(delivery, statuses[delivery.id], number, exchange, **told, duration_ms=result.duration_ms)
+            told["duration_ms"] = result.duration_ms
+            trail.attempted(delivery, statuses[delivery.id], number, partial(_exchange, item), **told)
     return statuses
 
 
