@@ -18,6 +18,16 @@ _M = TypeVar("_M", bound=models.Model)
 Converter = Callable[[Any], Any]
 
 
+def stored(keys: Sequence[uuid.UUID]) -> list[Any]:
+    """Keys as this database stores them, for parameters of a statement that is written out."""
+    return list(keys) if connection.features.has_native_uuid_field else [key.hex for key in keys]
+
+
+def as_key(value: Any) -> uuid.UUID:
+    """A key as such a statement returned it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
 class Reading(Generic[_M]):
     """Rows of a table by one of its columns.
 
@@ -47,8 +57,8 @@ class Reading(Generic[_M]):
         wanted = list({key for key in keys if key is not None})
         if not wanted:
             return []
-        if isinstance(wanted[0], uuid.UUID) and not connection.features.has_native_uuid_field:
-            wanted = [key.hex for key in wanted]
+        if isinstance(wanted[0], uuid.UUID):
+            wanted = stored(wanted)
         with connection.cursor() as cursor:
             cursor.execute(self._sql.replace("<keys>", ", ".join(["%s"] * len(wanted))), [*wanted, *more])
             rows = cursor.fetchall()

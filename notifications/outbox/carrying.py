@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from backoffice.base.rows import as_key
 from companies.models import Status
 from notifications.models import Delivery, dedupe_key
 from notifications.outbox import claims, signs
@@ -42,7 +43,7 @@ def hand_over_kept() -> int:
     """Let letters go to active companies whose row waits for the one of a company that is not; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(_KEPT, [AT_ONCE])
-        keys = [key if isinstance(key, UUID) else UUID(key) for (key,) in cursor.fetchall()]
+        keys = [as_key(key) for (key,) in cursor.fetchall()]
     return sum(_hand_over(key, followers_of(key).filter(company__status=Status.ACTIVE)) for key in keys)
 
 

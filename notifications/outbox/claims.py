@@ -21,6 +21,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from backoffice.base.rows import as_key, stored
 from notifications.models import Delivery, Lane
 from notifications.models.deliveries import ACCOUNT_MAIL, INCIDENT_MAIL
 from notifications.outbox import leases
@@ -128,7 +129,7 @@ def _column(sql: str, *parameters: Any) -> list[Any]:
 
 
 def _keys(values: Iterable[Any]) -> list[uuid.UUID]:
-    return [value if isinstance(value, uuid.UUID) else uuid.UUID(value) for value in values]
+    return [as_key(value) for value in values]
 
 
 def _is_postgresql() -> bool:
@@ -222,10 +223,9 @@ SELECT endpoint, COUNT(*) FROM notifications_delivery WHERE status = 'sending' A
 
 def _lease(keys: list[uuid.UUID], owner: str, length: timedelta) -> None:
     places = ", ".join(["%s"] * len(keys))
-    parameters = keys if connection.features.has_native_uuid_field else [key.hex for key in keys]
     with connection.cursor() as cursor:
         sql = _LEASE.replace("<until>", _UNTIL[connection.vendor]).replace("<keys>", places)
-        cursor.execute(sql, [owner, length.total_seconds(), *parameters])
+        cursor.execute(sql, [owner, length.total_seconds(), *stored(keys)])
 
 
 def _in_flight() -> dict[str, int]:

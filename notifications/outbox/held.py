@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection
 
+from backoffice.base.rows import as_key, stored
+
 _HELD = "WHERE id IN (<keys>) AND status = 'sending' AND lease_owner = %s"
 _NUMBER = "(SELECT MAX(number) FROM notifications_attempt WHERE delivery_id = notifications_delivery.id)"
 _SENT = f"""
@@ -37,8 +39,7 @@ def locked(keys: Sequence[uuid.UUID], owner: str) -> dict[uuid.UUID, int]:
 def _numbers(sql: str, keys: Sequence[uuid.UUID], before: Sequence[Any], owner: str) -> dict[uuid.UUID, int]:
     if not keys:
         return {}
-    parameters = keys if connection.features.has_native_uuid_field else [key.hex for key in keys]
     with connection.cursor() as cursor:
-        cursor.execute(sql.replace("<keys>", ", ".join(["%s"] * len(keys))), [*before, *parameters, owner])
+        cursor.execute(sql.replace("<keys>", ", ".join(["%s"] * len(keys))), [*before, *stored(keys), owner])
         rows = cursor.fetchall()
-    return {key if isinstance(key, uuid.UUID) else uuid.UUID(key): number or 0 for key, number in rows}
+    return {as_key(key): number or 0 for key, number in rows}
